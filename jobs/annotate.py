@@ -1,0 +1,26 @@
+"""Measure every document: language, quality signals, digest, MinHash signature.
+
+    spark-submit jobs/annotate.py RECIPE --out DIR [--input NAME=DIR] [--update]
+
+Writes annotations/ below --out. Needs `extract`. No threshold is applied here, so a changed rule never measures again. Shuffles nothing.
+
+The same stage runs as `pile-curate run RECIPE --out DIR --only annotate` and, with a session of your own,
+as `pile_curate.spark.pipeline.run(recipe, out, only="annotate", spark=spark)`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pile_curate.spark.submit import run_job
+
+
+def main() -> int:
+    """Run the stage and return the exit status: 0 done or up to date, 2 a mistake in recipe or set-up, 3 damaged data."""
+    return run_job(
+        "Measure every document: language, quality signals, digest, MinHash signature.", "annotate"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""Write every document's facts without its text, and per-source statistics.
+
+    spark-submit jobs/metadata.py RECIPE --out DIR [--input NAME=DIR] [--update]
+
+Writes metadata/ below --out. Needs `select`. Publish it beside the corpus: it answers questions about what was left out. Shuffles nothing.
+
+The same stage runs as `pile-curate run RECIPE --out DIR --only metadata` and, with a session of your own,
+as `pile_curate.spark.pipeline.run(recipe, out, only="metadata", spark=spark)`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pile_curate.spark.submit import run_job
+
+
+def main() -> int:
+    """Run the stage and return the exit status: 0 done or up to date, 2 a mistake in recipe or set-up, 3 damaged data."""
+    return run_job("Write every document's facts without its text, and per-source statistics.", "metadata")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

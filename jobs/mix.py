@@ -1,0 +1,24 @@
+"""Check the mixture and write mixture.json: asked for and achieved, per source.
+
+    spark-submit jobs/mix.py RECIPE --out DIR [--input NAME=DIR] [--update]
+
+Writes mixture.json below --out. Needs `tokenize`. A changed weight re-runs only this job and the report.
+
+The same stage runs as `pile-curate run RECIPE --out DIR --only mix` and, with a session of your own,
+as `pile_curate.spark.pipeline.run(recipe, out, only="mix", spark=spark)`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pile_curate.spark.submit import run_job
+
+
+def main() -> int:
+    """Run the stage and return the exit status: 0 done or up to date, 2 a mistake in recipe or set-up, 3 damaged data."""
+    return run_job("Check the mixture and write mixture.json: asked for and achieved, per source.", "mix")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

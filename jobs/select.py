@@ -1,0 +1,26 @@
+"""Write the ledger: every document once, kept or dropped with stage, reason and evidence.
+
+    spark-submit jobs/select.py RECIPE --out DIR [--input NAME=DIR] [--update]
+
+Writes ledger/ below --out. Needs `dedup`. `pile-curate why DOC_ID` reads what this job writes. Shuffles narrow rows.
+
+The same stage runs as `pile-curate run RECIPE --out DIR --only select` and, with a session of your own,
+as `pile_curate.spark.pipeline.run(recipe, out, only="select", spark=spark)`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pile_curate.spark.submit import run_job
+
+
+def main() -> int:
+    """Run the stage and return the exit status: 0 done or up to date, 2 a mistake in recipe or set-up, 3 damaged data."""
+    return run_job(
+        "Write the ledger: every document once, kept or dropped with stage, reason and evidence.", "select"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

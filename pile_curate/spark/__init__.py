@@ -1,0 +1,1 @@
+"""Run the stages on Apache Spark: the only folder of the library that imports pyspark."""

@@ -1,0 +1,164 @@
+"""Name every setting of the reference trainer, with its default, and every model size.
+
+Settings come from three places, the later winning: the preset, the recipe's ``model`` section (which
+``mixture.json`` carries), the command line. All are checked by name and type, and all problems are
+reported at once. The data order depends on ``seed``, ``window`` and ``batch_tokens`` only; everything else
+may change without touching it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pile_curate.errors import Problem, RecipeError
+
+
+def _preset(
+    layers: int, width: int, heads: int, kv_heads: int, window: int, batch_tokens: int, learning_rate: float,
+    *, tied: bool = True,
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "layers": layers, "width": width, "heads": heads, "kv_heads": kv_heads, "window": window,
+        "batch_tokens": batch_tokens, "learning_rate": learning_rate, "tied": tied,
+    }  # fmt: skip
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # head_dim is 32 in tiny, because 128 would leave one head; above 10m it is 128, which GPUs like best.
+    #               layers width heads kv window   batch  rate
+    "tiny": _preset(4, 128, 4, 4, 256, 2048, 2e-3),
+    "10m": _preset(8, 320, 5, 5, 512, 16_384, 2e-3),
+    "50m": _preset(10, 512, 4, 4, 1024, 131_072, 1e-3),
+    "124m": _preset(12, 768, 6, 6, 1024, 524_288, 6e-4),
+    "350m": _preset(24, 1024, 8, 8, 1024, 524_288, 3e-4),
+    "1b": _preset(18, 2048, 16, 8, 2048, 1_048_576, 2e-4, tied=False),
+}
+"""Sizes of the body; the embedding adds vocabulary × width (twice if not tied)."""
+
+
+class ModelConfig(BaseModel):
+    """The shape of a model: all that is needed to build it again before its weights are loaded."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    vocab_size: int = Field(gt=0)
+    layers: int = Field(gt=0)
+    width: int = Field(gt=0)
+    heads: int = Field(gt=0)
+    kv_heads: int = Field(gt=0)
+    hidden: int = Field(gt=0)
+    window: int = Field(gt=1)
+    tied: bool = True
+    qk_norm: bool = True
+    rope_base: float = 10_000.0
+    norm_eps: float = 1e-5
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.width // self.heads
+
+
+class Settings(BaseModel):
+    """Everything about one training run. ``None`` means: as the preset says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: Literal["tiny", "10m", "50m", "124m", "350m", "1b"] = "tiny"
+    seed: int = 0
+    # Model: overrides of the preset.
+    window: int = Field(default=256, gt=1)
+    layers: int = Field(default=4, gt=0)
+    width: int = Field(default=128, gt=0)
+    heads: int = Field(default=4, gt=0)
+    kv_heads: int = Field(default=4, gt=0)
+    hidden: int | None = Field(default=None, gt=0)
+    tied: bool = True
+    qk_norm: bool = True
+    rope_base: float = Field(default=10_000.0, gt=0)
+    # Data. steps None: as many as the mixture's tokens fill.
+    steps: int | None = Field(default=None, gt=0)
+    batch_tokens: int = Field(default=4096, gt=0)
+    document_mask: bool = True
+    max_epochs: float | None = Field(default=None, gt=0)
+    # Optimisation.
+    learning_rate: float = Field(default=4e-3, gt=0)
+    minimum_rate: float = Field(default=0.1, ge=0, le=1)
+    schedule: Literal["cosine"] = "cosine"
+    warmup_steps: int | None = Field(default=None, ge=0)
+    weight_decay: float = Field(default=0.1, ge=0)
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta2: float = Field(default=0.95, ge=0, lt=1)
+    clip: float = Field(default=1.0, ge=0)
+    z_loss: float = Field(default=0.0, ge=0)
+    # The run.
+    micro_tokens: int | None = Field(default=None, gt=0)
+    checkpoint_every: int | None = Field(default=None, gt=0)
+    keep: int = Field(default=2, gt=0)
+    log_every: int = Field(default=10, gt=0)
+
+    @model_validator(mode="after")
+    def _fit(self) -> Settings:
+        if self.width % self.heads or (self.width // self.heads) % 2:
+            raise ValueError(f"width {self.width} over heads {self.heads} must be an even whole number")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"heads {self.heads} must be a multiple of kv_heads {self.kv_heads}")
+        if self.batch_tokens % self.window:
+            raise ValueError(f"batch_tokens {self.batch_tokens} must be a multiple of window {self.window}")
+        if self.micro_tokens is not None and (
+            self.micro_tokens % self.window or self.batch_tokens % self.micro_tokens
+        ):
+            raise ValueError(
+                f"micro_tokens {self.micro_tokens} must be a multiple of window {self.window}"
+                f" and divide batch_tokens {self.batch_tokens}"
+            )
+        return self
+
+    def model(self, vocab_size: int) -> ModelConfig:
+        """Return the model's shape; SwiGLU's width is 8/3 of the model's, rounded up to 32."""
+        hidden = self.hidden or -(-8 * self.width // 3 // 32) * 32
+        return ModelConfig(
+            vocab_size=vocab_size, layers=self.layers, width=self.width, heads=self.heads,
+            kv_heads=self.kv_heads, hidden=hidden, window=self.window, tied=self.tied,
+            qk_norm=self.qk_norm, rope_base=self.rope_base,
+        )  # fmt: skip
+
+
+def resolve(section: Mapping[str, Any] | None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Return the settings of a run: preset, then the recipe's section, then the command line.
+
+    ``None`` values count as not given. Raises ``RecipeError`` with every problem.
+
+    >>> resolve({"preset": "tiny", "steps": 7}, {"steps": 9}).steps
+    9
+    """
+    given = {name: value for name, value in (section or {}).items() if value is not None}
+    given |= {name: value for name, value in (overrides or {}).items() if value is not None}
+    known = set(Settings.model_fields)
+    problems = []
+    for name in sorted(set(given) - known):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+        problems.append(Problem(f"model.{name}", f"unknown setting; {hint}"))
+    preset = given.get("preset", "tiny")
+    if preset not in PRESETS:
+        problems.append(Problem("model.preset", f"{preset!r} is not one of {', '.join(PRESETS)}"))
+    else:
+        try:
+            return _checked(PRESETS[preset] | {n: v for n, v in given.items() if n in known}, problems)
+        except ValidationError as error:
+            for item in error.errors():
+                where = ".".join(["model", *(str(part) for part in item["loc"])])
+                problems.append(Problem(where, f"{item['msg']}; got {item['input']!r}"[:300]))
+    raise RecipeError(problems, origin="settings of the trainer")
+
+
+def _checked(values: Mapping[str, Any], problems: list[Problem]) -> Settings:
+    settings = Settings.model_validate(values)
+    if problems:
+        raise RecipeError(problems, origin="settings of the trainer")
+    return settings

@@ -1,0 +1,267 @@
+"""Score a checkpoint on a split, per source: loss, perplexity, bits per byte: ``python -m trainer.evaluate``.
+
+The protocol of The Pile's paper (Gao et al., 2020, section 3.1): each document on its own, in disjoint
+windows; the first window is conditioned on the end-of-text token, later ones on the token before them;
+every token of the text is scored once, the end-of-text token never; sums are over the source's bytes.
+Long documents thus pay for a short context at each window's start, equally for every model of that
+window.
+
+Writes ``OUT/evaluation/LABEL.json`` (per source and overall) and ``LABEL.parquet`` (per document).
+``--compare before after`` prints two of them side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from tokenizers import Tokenizer
+
+from pile_curate.errors import DatasetMissing, PileCurateError, TokenFileError, TrainingError
+from pile_curate.files import atomic_write
+from pile_curate.hashing import order_key
+from pile_curate.schema import ID, SPLITS
+from trainer import checkpoint
+from trainer.loss import token_losses
+from trainer.metrics import comparison, figures, table
+from trainer.model import GPT
+from trainer.tokens import SourceTokens, load_mixture, open_sources, tokenizer_of
+from trainer.train import set_threads
+
+SCORES = pa.schema(
+    [("doc_id", ID), ("source", pa.string()), ("split", pa.string()), ("tokens", pa.int64()),
+     ("text_bytes", pa.int64()), ("nll", pa.float64())]
+)  # fmt: skip
+"""One scored document; ``nll`` in nats over its tokens, rounded to 1e-4."""
+
+BATCH_TOKENS = 8192
+GROUP_TOKENS = 4_000_000
+
+
+def windows(document: npt.NDArray[Any], eos_id: int, window: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Cut a document, without its end of text, into arrays of one condition and up to ``window`` targets.
+
+    >>> [w.tolist() for w in windows(np.array([5, 6, 7, 0]), eos_id=0, window=2)]
+    [[0, 5, 6], [6, 7]]
+    """
+    whole = np.concatenate([[eos_id], document[:-1]]).astype(np.int64)
+    for start in range(0, len(whole) - 1, window):
+        yield whole[start : start + window + 1]
+
+
+@torch.no_grad()
+def score(model: GPT, documents: Sequence[npt.NDArray[Any]], eos_id: int) -> npt.NDArray[np.float64]:
+    """Return each document's nll in nats; ``documents`` hold tokens with end-of-text last."""
+    window = model.config.window
+    pieces = [(w, i) for i, document in enumerate(documents) for w in windows(document, eos_id, window)]
+    # Longest first, so that a batch holds windows of like length: little padding.
+    pieces.sort(key=lambda piece: -len(piece[0]))
+    nll = np.zeros(len(documents), dtype=np.float64)
+    device = model.embedding.weight.device
+    model.eval()
+    start = 0
+    while start < len(pieces):
+        longest = len(pieces[start][0]) - 1
+        chosen = pieces[start : start + max(1, BATCH_TOKENS // longest)]
+        start += len(chosen)
+        block = np.full((len(chosen), longest + 1), eos_id, dtype=np.int64)
+        for row, (tokens, _) in enumerate(chosen):
+            block[row, : len(tokens)] = tokens
+        tensor = torch.from_numpy(block).to(device)
+        # Causal: padding comes after every scored token, so it cannot change one.
+        hidden = model(tensor[:, :-1]).flatten(0, 1)
+        losses = token_losses(hidden, model.vocabulary, tensor[:, 1:].flatten()).view(len(chosen), longest)
+        for row, (tokens, owner) in zip(losses.double().cpu().numpy(), chosen, strict=True):
+            nll[owner] += row[: len(tokens) - 1].sum()
+    return np.round(nll, 4)
+
+
+def score_source(
+    model: GPT, source: SourceTokens, chosen: Sequence[int], split: str, eos_id: int
+) -> pa.Table:
+    """Return one row of ``SCORES`` for each chosen document, holding ``GROUP_TOKENS`` in memory at a time."""
+    groups = (np.cumsum([int(source.sizes[i]) for i in chosen]) // GROUP_TOKENS).tolist()
+    rows = []
+    for _, members in groupby(zip(groups, chosen, strict=True), key=lambda pair: pair[0]):
+        indices = [index for _, index in members]
+        nll = score(model, [source.document(i) for i in indices], eos_id)
+        for index, value in zip(indices, nll.tolist(), strict=True):
+            tokens, size = int(source.sizes[index]) - 1, int(source.text_bytes[index])
+            rows.append((source.doc_id(index), source.name, split, tokens, size, value))
+    columns = list(zip(*rows, strict=True)) or [()] * len(SCORES)
+    return pa.Table.from_arrays(
+        [pa.array(column, field.type) for column, field in zip(columns, SCORES, strict=True)], schema=SCORES
+    )
+
+
+def _sums(scored: pa.Table) -> dict[str, Any]:
+    tokens, size, nll = (sum(scored.column(name).to_pylist()) for name in ("tokens", "text_bytes", "nll"))
+    return figures(scored.num_rows, tokens, size, float(nll))
+
+
+def chosen_documents(source: SourceTokens, max_tokens: int | None) -> list[int]:
+    """Return the documents to score: all, or the first by hash up to ``max_tokens``; never a part."""
+    order = sorted(
+        range(len(source)), key=lambda i: (order_key(0, source.doc_id(i), "evaluate"), source.doc_id(i))
+    )
+    if max_tokens is None:
+        return order
+    before = np.cumsum([0, *(int(source.sizes[i]) for i in order)])
+    return [index for index, sum_before in zip(order, before, strict=False) if sum_before < max_tokens]
+
+
+def token_bytes(path: Path) -> npt.NDArray[np.int64] | None:
+    """Return the bytes each token stands for, or None where the tokenizer is not plainly byte-level.
+
+    A byte-level vocabulary writes each byte as one character, so a token's length is its bytes.
+    """
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises bare Exception for whatever is wrong with the file
+        raise TokenFileError(f"{path}: not a tokenizer.json: {error}") from error
+    stated = json.loads(tokenizer.to_str())
+    if not _is_byte_level(stated):
+        return None
+    special = {item["id"]: item["content"] for item in stated.get("added_tokens") or []}
+    lengths = np.zeros(tokenizer.get_vocab_size(with_added_tokens=True), dtype=np.int64)
+    for token, index in tokenizer.get_vocab(with_added_tokens=True).items():
+        if index < len(lengths):
+            lengths[index] = len(special[index].encode()) if index in special else len(token)
+    return lengths
+
+
+def _is_byte_level(stated: Mapping[str, Any]) -> bool:
+    """Say whether tokens spell exactly the text's bytes: byte-level, no normaliser, no space put before."""
+    pre = stated.get("pre_tokenizer") or {}
+    steps = pre.get("pretokenizers", [pre])
+    levels = [step for step in steps if step.get("type") == "ByteLevel"]
+    return (
+        bool(levels) and not stated.get("normalizer") and not any(s.get("add_prefix_space") for s in levels)
+    )
+
+
+def check_bytes(source: SourceTokens, chosen: Sequence[int], lengths: npt.NDArray[np.int64]) -> None:
+    """Raise unless each document's tokens stand for exactly its text's bytes, or bits per byte would lie."""
+    for index in chosen:
+        tokens = source.document(index)[:-1]
+        if len(tokens) and int(tokens.max()) >= len(lengths):
+            raise TokenFileError(
+                f"source {source.name}, document {source.doc_id(index).hex()}: token {int(tokens.max())} is"
+                f" not in the tokenizer's vocabulary of {len(lengths)}; tokenize again"
+            )
+        spelt, stated = int(lengths[tokens].sum()), int(source.text_bytes[index])
+        if spelt != stated:
+            raise TokenFileError(
+                f"source {source.name}, document {source.doc_id(index).hex()}: its tokens stand for {spelt}"
+                f" bytes, its text has {stated}; tokens and tokenizer do not belong together; tokenize again"
+            )
+
+
+def evaluate(
+    data: Path, model: GPT, *, label: str, split: str, step: int, origin: str, max_tokens: int | None = None
+) -> dict[str, Any]:
+    """Score every source of a split, write LABEL.json and LABEL.parquet, and return what the JSON holds."""
+    mixture = load_mixture(data)
+    path, vocab_size, eos_id = tokenizer_of(data, mixture)
+    if vocab_size != model.config.vocab_size:
+        raise TrainingError(
+            f"{origin}: has a vocabulary of {model.config.vocab_size}, the data one of {vocab_size};"
+            " evaluate with the data it was trained on"
+        )
+    lengths = token_bytes(path)
+    tables = {}
+    for source in open_sources(data, mixture, split):
+        chosen = chosen_documents(source, max_tokens)
+        if lengths is not None:
+            check_bytes(source, chosen, lengths)
+        tables[source.name] = score_source(model, source, chosen, split, eos_id)
+    everything = pa.concat_tables(tables.values())
+    if not _sums(everything)["tokens"]:
+        raise TrainingError(f"{data}: the split {split} has no tokens; raise splits.{split} in the recipe")
+    result = {
+        "label": label, "step": step, "split": split, "checkpoint": origin,
+        "sources": [{"source": name, **_sums(scored)} for name, scored in tables.items()],
+        "overall": _sums(everything), "window": model.config.window, "max_tokens": max_tokens,
+    }  # fmt: skip
+    folder = data / "evaluation"
+    folder.mkdir(parents=True, exist_ok=True)
+    sink = pa.BufferOutputStream()
+    pq.write_table(everything, sink, compression="zstd")
+    atomic_write(str(folder / f"{label}.parquet"), sink.getvalue().to_pybytes())
+    atomic_write(str(folder / f"{label}.json"), (json.dumps(result, indent=1) + "\n").encode())
+    return result
+
+
+def show(result: Mapping[str, Any]) -> str:
+    """Return one evaluation as a table."""
+    keys = ["documents", "tokens", "bytes", "loss", "perplexity", "bits_per_byte"]
+    rows = [[row["source"], *(row[key] for key in keys)] for row in result["sources"]]
+    rows.append(["overall", *(result["overall"][key] for key in keys)])
+    return table(["source", "documents", "tokens", "bytes", "loss", "perplexity", "bits/byte"], rows)
+
+
+def stored(data: Path, label: str) -> dict[str, Any]:
+    """Return an evaluation written earlier."""
+    path = data / "evaluation" / f"{label}.json"
+    try:
+        result: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        held = ", ".join(sorted(p.stem for p in path.parent.glob("*.json"))) or "none"
+        raise DatasetMissing(f"{path}: no such evaluation ({error}); stored are: {held}") from error
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer.evaluate", description="Score a checkpoint per source."
+    )
+    parser.add_argument("--data", type=Path, required=True, help="output directory with mixture.json")
+    parser.add_argument("--checkpoint", default="latest", help="a folder, or latest or init (of DATA/model)")
+    parser.add_argument("--label", help="name of the stored result (default: before for init, else after)")
+    parser.add_argument("--split", choices=SPLITS, default="validation")
+    parser.add_argument(
+        "--max-tokens", type=int, help="score about this many tokens a source, whole documents"
+    )
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all this process may use)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    parser.add_argument(
+        "--compare", nargs=2, metavar="LABEL", help="print two stored results side by side, score nothing"
+    )
+    args = parser.parse_args(arguments)
+    try:
+        if args.compare:
+            print(comparison(*(stored(args.data, label) for label in args.compare)))
+            return 0
+        set_threads(args.threads)
+        held = load_checkpoint(args.data, args.checkpoint)
+        label = args.label or ("before" if held.step == 0 else "after")
+        result = evaluate(
+            args.data, held.model().to(args.device), label=label, split=args.split, step=held.step,
+            origin=held.path.name, max_tokens=args.max_tokens,
+        )  # fmt: skip
+        print(f"{label}: step {held.step}, split {args.split}")
+        print(show(result))
+        return 0
+    except PileCurateError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+
+
+def load_checkpoint(data: Path, name: str) -> checkpoint.Checkpoint:
+    """Load a checkpoint by path, or ``latest`` or ``init`` of DATA/model."""
+    return checkpoint.load(data / "model" / name if name in (checkpoint.LATEST, "init") else name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
