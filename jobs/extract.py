@@ -2,8 +2,9 @@
 
     spark-submit jobs/extract.py RECIPE --out DIR [--input NAME=DIR] [--update]
 
-Writes documents/ and rejects/ below --out. Needs only the raw files that the recipe names. Shuffles nothing, except that sources with threads
-(Stack Exchange) are grouped once by question. Every raw record ends in a document or in a reject with a reason.
+Writes documents/ and rejects/ below --out. Needs only the raw files
+that the recipe names. Shuffles nothing, except that sources with threads (Stack Exchange) are grouped once
+by question. Every raw record ends in a document or in a reject with a reason.
 
 The same stage runs as `pile-curate run RECIPE --out DIR --only extract` and, with a session of your own,
 as `pile_curate.spark.pipeline.run(recipe, out, only="extract", spark=spark)`.

@@ -29,8 +29,9 @@ META_BYTES = 1 << 20
 """The longest pax or long-name header that is believed; real ones take a few hundred bytes."""
 
 _WITHOUT_DATA = frozenset(b"123456")
-_DIRECTORY, _LINKS, _DEVICES, _REGULAR = ord("5"), frozenset(b"12"), frozenset(b"346"), frozenset(b"\0" b"07")
-_DRIVE = re.compile(r"^[A-Za-z]:")
+_DIRECTORY, _LINKS, _DEVICES = ord("5"), frozenset(b"12"), frozenset(b"346")
+_REGULAR = frozenset((0, ord("0"), ord("7")))
+_DRIVE = re.compile(r"^[A-Za-z]:($|[\\/])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,9 @@ class _Header(NamedTuple):
 def unsafe(name: str) -> bool:
     """Say whether a name, used as a path, could lead out of a folder."""
     parts = name.replace("\\", "/").split("/")
-    return not name.strip("/") or name[0] in "/\\" or ".." in parts or "\0" in name or bool(_DRIVE.match(name))
+    return (
+        not name.strip("/") or name[0] in "/\\" or ".." in parts or "\0" in name or bool(_DRIVE.match(name))
+    )
 
 
 def plain_name(name: str) -> str:

@@ -45,16 +45,23 @@ class PatternCounter(RecordCounter):
         if not pattern:
             raise ValueError("PatternCounter needs a pattern of at least one byte")
         self._pattern = pattern
+        self._overlaps = any(pattern.startswith(pattern[i:]) for i in range(1, len(pattern)))
         self._tail = b""
 
     def feed(self, data: bytes | memoryview) -> None:
         """Count the matches that end in these bytes."""
         pattern, size = self._pattern, len(self._pattern)
-        joined = self._tail + bytes(data)
+        joined = self._tail + data if self._tail else bytes(data)
         end = 0
-        while (at := joined.find(pattern, end)) >= 0:
-            self.count += 1
-            end = at + size
+        if self._overlaps:
+            while (at := joined.find(pattern, end)) >= 0:
+                self.count += 1
+                end = at + size
+        else:
+            # No two matches can overlap, so the fast search counts them and the last one is the last found.
+            self.count += joined.count(pattern)
+            last = joined.rfind(pattern, max(0, len(joined) - 2 * size))
+            end = last + size if last >= 0 else 0
         # What is kept is shorter than the pattern and begins after the last match: no match is seen twice.
         self._tail = joined[max(end, len(joined) - size + 1) :]
 

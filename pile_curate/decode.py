@@ -42,6 +42,13 @@ def sniff(head: bytes) -> str:
     return ""
 
 
+def named(name: str) -> str:
+    """Name the compression that a file's name promises, or ``""``."""
+    suffix = name.rpartition(".")[2].lower()
+    suffix = {"tgz": "gz", "tbz2": "bz2", "txz": "xz", "zstd": "zst"}.get(suffix, suffix)
+    return suffix if suffix in ("gz", "bz2", "xz", "zst") else ""
+
+
 class _Codec(Protocol):
     """One member's decompressor, made uniform."""
 
@@ -123,6 +130,7 @@ class Decoder:
         self.slice = _ZSTD_SLICE if codec == "zst" else _SLICE
         self._errors = _codec_errors() if codec else ()
         self._members = 0
+        self._failed, self._ended = "", False
         self.member = base
 
     @property
@@ -131,32 +139,47 @@ class Decoder:
         return self._block_start + self._at
 
     def read(self, limit: int) -> bytes:
-        """Return the next bytes, at most about ``limit`` (zst: one slice's worth); ``b""`` at a clean end.
+        """Return the next bytes, at most ``limit`` (zst: up to 64 MiB more); ``b""`` at a clean end.
 
-        Raises ``Damage``; whatever one failing step had produced is lost, so step finely to salvage.
+        Raises ``Damage``, again on each later call; whatever one failing step had produced is lost, so step finely to salvage.
         """
         if not self._codec:
             return self._take(limit)
-        while True:
-            if self._native is None:
-                if not self._begin_member():
-                    return b""
-                self._native = _new_codec(self._codec)
-            native = self._native
-            data = b""
-            if native.hungry and not (data := self._take(self.slice)):
-                # Everything is in; the codec may still hold output that the limit kept back.
-                out = self._step(native, b"", limit)
-                if out or native.eof:
-                    self._settle(native)
-                    if out:
-                        return out
-                    continue
-                raise Damage(f"{self._codec} stream is truncated")
-            out = self._step(native, data, limit)
-            self._settle(native)
+        parts: list[bytes] = []
+        have = 0
+        while have < limit and not self._ended:
+            try:
+                out, border = self._advance(limit - have)
+            except Damage:
+                if not parts:
+                    raise
+                break  # the damage stands where it is: the next call meets it again
             if out:
-                return out
+                parts.append(out)
+                have += len(out)
+            if border and parts:
+                break
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _advance(self, limit: int) -> tuple[bytes, bool]:
+        """Do one step; return its output and whether a member ends behind it."""
+        if self._failed:
+            raise Damage(self._failed)
+        if self._native is None:
+            if not self._begin_member():
+                self._ended = True
+                return b"", True
+            self._native = _new_codec(self._codec)
+        native = self._native
+        data = self._take(self.slice) if native.hungry else b""
+        out = self._step(native, data, limit)
+        if native.eof:
+            self._at -= native.unused
+            self._native = None
+            return out, True
+        if native.hungry and not data and not out:
+            raise self._damage(f"{self._codec} stream is truncated")
+        return out, False
 
     def _step(self, native: _Codec, data: bytes, limit: int) -> bytes:
         try:
@@ -164,13 +187,12 @@ class Decoder:
         except MemoryError:
             raise
         except self._errors as error:
-            raise Damage(f"{self._codec} stream is damaged ({error})") from error
+            raise self._damage(f"{self._codec} stream is damaged ({error})") from error
 
-    def _settle(self, native: _Codec) -> None:
-        """Give back what lies behind a member's end."""
-        if native.eof:
-            self._at -= native.unused
-            self._native = None
+    def _damage(self, why: str) -> Damage:
+        """Remember that nothing good follows."""
+        self._failed = why
+        return Damage(why)
 
     def _begin_member(self) -> bool:
         """Stand at the next member's first byte; False at a clean end of the file."""
@@ -181,7 +203,7 @@ class Decoder:
             return False
         if sniff(head) != self._codec:
             what = "trailing bytes that are no" if self._members else "not a"
-            raise Damage(f"{what} {self._codec} member at raw byte {self.consumed}")
+            raise self._damage(f"{what} {self._codec} member at raw byte {self.consumed}")
         self.member = self.consumed
         self._members += 1
         return True
@@ -199,7 +221,7 @@ class Decoder:
             if run < len(rest) or not block:
                 break
         if self._codec == "xz" and zeros % 4:
-            raise Damage(f"xz padding of {zeros} bytes is no multiple of 4")
+            raise self._damage(f"xz padding of {zeros} bytes is no multiple of 4")
 
     def _peek(self, size: int) -> bytes:
         """Return up to ``size`` raw bytes without using them."""

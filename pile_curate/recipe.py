@@ -58,7 +58,7 @@ class Recipe(RecipeFile):
 
     @property
     def language_model(self) -> ModelFile | None:
-        """The model that every language is measured with; None is the shipped one."""
+        """The model of the recipe's own language block; a source may name another (see ``settings``)."""
         return self.language.model if isinstance(self.language, LanguageRule) else None
 
     @property
@@ -95,12 +95,9 @@ class Recipe(RecipeFile):
                 }
             case "annotate":
                 rules = self.dedup_settings
-                models = {
-                    n: s.language_model.sha256 if s.language_model else "lid.176.ftz"
-                    for n, s in everyone.items()
-                }
+                used = {name: s.language_model for name, s in everyone.items()}
                 return {
-                    "language_model": models,
+                    "language_model": {n: m.sha256 if m else "lid.176.ftz" for n, m in used.items()},
                     "signature": {
                         "ngram": rules.ngram,
                         "permutations": rules.permutations,
@@ -113,9 +110,9 @@ class Recipe(RecipeFile):
                     "sources": {n: _decide_part(s) for n, s in everyone.items()},
                 }
             case "dedup":
-                used = self.dedup_rules
+                dedup = self.dedup_rules
                 return {
-                    "dedup": _plain(used) | {"minimum_agreement": used.agreement} if used else None,
+                    "dedup": _plain(dedup) | {"minimum_agreement": dedup.agreement} if dedup else None,
                     "priority": {name: s.priority for name, s in everyone.items()},
                     "group": {name: s.group for name, s in everyone.items()},
                 }

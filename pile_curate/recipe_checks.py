@@ -52,11 +52,8 @@ def contradictions(raw: Mapping[str, Any], formats: Mapping[str, type[BaseModel]
     top_allow = _dict(raw.get("language")).get("allow")
     blocks: list[tuple[Loc, Mapping[str, Any]]] = [((), raw), *sources]
     for loc, block in blocks:
-        if not top_model:
+        if not top_model and _dict(block.get("language")).get("model") is None:
             yield from _languages(loc, block)
-        if loc and "model" in _dict(block.get("language")):
-            what = "is given once for the whole corpus; move it to the recipe's own language.model"
-            yield Finding((*loc, "language", "model"), what)
         yield from _rules((*loc, "quality"), block.get("quality"), _allowed(block, top_allow))
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pile_curate.clean import PRESETS, CleaningConfig
 from pile_curate.recipe_models import (
     LanguageRule,
+    ModelFile,
     QualityRules,
     RecipeFile,
     Rule,
@@ -44,6 +45,8 @@ class SourceSettings:
     cleaning: CleaningConfig
     language: LanguageRule | None
     """None: the language is measured, but no rule applies."""
+    language_model: ModelFile | None
+    """The model that the language is measured with; None is the shipped one."""
     quality: QualityRules | None
     """None: the signals are measured, but no rule applies."""
 
@@ -64,6 +67,8 @@ def settle(
         base = top_language or LanguageRule()
         language = _overlay(base, source.language) if isinstance(source.language, LanguageRule) else None
 
+    model = (language or top_language or LanguageRule()).model
+
     top_quality = _quality(recipe.quality, QualityRules())
     quality = top_quality if prose else None
     if source.quality is not None:
@@ -83,6 +88,7 @@ def settle(
         group=f"group:{source.group}" if source.group else f"source:{source.name}",
         cleaning=_cleaning(source.cleaning, plain),
         language=language,
+        language_model=_overlay(model, path=resolve(model.path)) if model else None,
         quality=quality,
     )
 

@@ -65,6 +65,15 @@ def open_raw(path: str, start: int = 0) -> BinaryIO:
     return handle
 
 
+def read_full(handle: BinaryIO, size: int) -> bytes:
+    """Return exactly ``size`` bytes unless the file ends first."""
+    parts, have = [], 0
+    while have < size and (more := handle.read(min(CHUNK, size - have))):
+        parts.append(more)
+        have += len(more)
+    return b"".join(parts)
+
+
 def sha256_file(path: str) -> tuple[str, int]:
     """Return the sha256 (hex) and the length of a file, read in chunks of 1 MiB."""
     state, size = hashlib.sha256(), 0

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
 from pile_curate.counters import RecordCounter
-from pile_curate.decode import HEAD_BYTES, Damage, Decoder, sniff
+from pile_curate.decode import HEAD_BYTES, Damage, Decoder, named, sniff
 from pile_curate.discovery import RawFile
 from pile_curate.errors import CorruptInput, LimitExceeded
-from pile_curate.storage import CHUNK, open_raw
+from pile_curate.storage import CHUNK, open_raw, read_full
 
 _STEP = 1 << 18
 
@@ -90,7 +90,9 @@ class RawStream(io.RawIOBase):
         self._sha, self._raw_bytes = hashlib.sha256(), 0
         self._raw: BinaryIO = open_raw(file.path)
         # The file's own head decides, so that plain text cut in the middle is never taken for a gzip.
-        self.codec = sniff(_read_full(self._raw, HEAD_BYTES))
+        head = read_full(self._raw, HEAD_BYTES)
+        # A file named .gz that begins like nothing known is a damaged gz, not a text.
+        self.codec = sniff(head) or (named(file.rel) if head else "")
         self._raw.seek(start)
         self._decoder = Decoder(self._read_raw, self.codec, start)
         self._pending, self._pending_at = b"", 0
@@ -153,12 +155,13 @@ class RawStream(io.RawIOBase):
             if not data:
                 break
             pieces = data.splitlines(keepends=True) if b"\r" not in data else _split(data)
-            for piece in pieces:
-                rest.append(piece)
-                held += len(piece)
-                if piece.endswith(b"\n"):
-                    yield b"".join(rest) if len(rest) > 1 else piece
-                    rest, held = [], 0
+            if rest and pieces[0].endswith(b"\n"):
+                yield b"".join((*rest, pieces.pop(0)))
+                rest, held = [], 0
+            if pieces and not pieces[-1].endswith(b"\n"):
+                rest.append(pieces.pop())
+                held += len(rest[-1])
+            yield from pieces
             if held > self.caps.line_bytes:
                 error = self._fail(LimitExceeded, f"a line is longer than {self.caps.line_bytes} bytes")
         if rest:
@@ -299,10 +302,3 @@ def _split(data: bytes) -> list[bytes]:
     last = pieces.pop()
     lines = [piece + b"\n" for piece in pieces]
     return [*lines, last] if last else lines
-
-
-def _read_full(handle: BinaryIO, size: int) -> bytes:
-    data = b""
-    while len(data) < size and (more := handle.read(size - len(data))):
-        data += more
-    return data

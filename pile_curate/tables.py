@@ -6,6 +6,7 @@ that reach the manifest count, so a part of a failed task is harmless.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -115,6 +116,8 @@ class PartWriter:
     def abort(self) -> None:
         """Remove the unfinished file."""
         if self.entry is None:
+            with contextlib.suppress(OSError, ValueError, pa.ArrowException):
+                self._writer.close()  # else its destructor writes to a file that is gone
             self._file.discard()
 
     def __enter__(self) -> PartWriter:

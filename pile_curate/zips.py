@@ -17,7 +17,7 @@ from pile_curate.archives import Member, plain_name, unsafe
 from pile_curate.discovery import RawFile
 from pile_curate.errors import CorruptInput
 from pile_curate.files import Caps, FileTally, Tally
-from pile_curate.storage import CHUNK, open_raw, sha256_file
+from pile_curate.storage import CHUNK, open_raw, read_full, sha256_file
 
 _END = struct.Struct("<4s4H2LH")
 _CENTRAL_BYTES = 46
@@ -67,10 +67,7 @@ def _zip64(handle: BinaryIO, at: int, path: str) -> tuple[int, int, int]:
 
 def _read_at(handle: BinaryIO, at: int, size: int) -> bytes:
     handle.seek(at)
-    data = b""
-    while len(data) < size and (more := handle.read(min(CHUNK, size - len(data)))):
-        data += more
-    return data
+    return read_full(handle, size)
 
 
 def zip_members(file: RawFile, tally: Tally, caps: Caps) -> Iterator[Member]:
@@ -110,7 +107,9 @@ def zip_members(file: RawFile, tally: Tally, caps: Caps) -> Iterator[Member]:
         tally.add(FileTally(file.rel, 0, None, size, sha256, records, complete, damage, unpacked))
 
 
-def _listed(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo], size: int, caps: Caps) -> Iterator[Member]:
+def _listed(
+    archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo], size: int, caps: Caps
+) -> Iterator[Member]:
     total = 0
     for index, info in enumerate(infos):
         mode = info.external_attr >> 16

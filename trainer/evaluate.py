@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -171,6 +172,8 @@ def evaluate(
     data: Path, model: GPT, *, label: str, split: str, step: int, origin: str, max_tokens: int | None = None
 ) -> dict[str, Any]:
     """Score every source of a split, write LABEL.json and LABEL.parquet, and return what the JSON holds."""
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", label):
+        raise TrainingError(f"label {label!r} names two files; use letters, digits, '_', '-' and '.'")
     mixture = load_mixture(data)
     path, vocab_size, eos_id = tokenizer_of(data, mixture)
     if vocab_size != model.config.vocab_size:

@@ -5,7 +5,7 @@ and in which order they are listed changes nothing. Documents follow each other 
 that each part stores after every document; the epochs follow each other without a seam. Nothing is
 cropped, nothing is dropped: position p of the stream is a pure function of (seed, p).
 
-Cost: 36 bytes a document in memory, and one hash and a sort a document when an epoch is entered (about
+Cost: about 100 bytes a document in memory, and one hash and a sort a document when an epoch is entered (about
 1 s for a million documents); the tokens stay in the memory map.
 """
 

@@ -160,7 +160,11 @@ def train(run: Run) -> int:
         if run.step == 0:
             run.save()
         while run.step < run.steps and not stop.signal:
-            loss, norm = run.train_step()
+            try:
+                loss, norm = run.train_step()
+            except TrainingError as error:
+                log.write(event="error", step=run.step, message=str(error))
+                raise
             if run.step % settings.log_every == 0 or run.step in (1, run.steps):
                 speed = progress.measure(run.step)
                 rate = learning_rate(run.step - 1, run.steps, settings)

@@ -23,7 +23,8 @@ class DedupSettings:
     """Everything that a verdict depends on; the defaults are the recipe's.
 
     ``minimum_agreement`` None means ``lsh.minimum_agreement(threshold, permutations)``. ``cap`` bounds how
-    many earlier kept members of a band are looked at. ``priorities`` ranks sources (smaller wins, default 0).
+    many earlier kept members of a band are looked at. ``priorities`` ranks sources (smaller wins, default 0);
+    ``groups`` names a source's group for the scope ``per_group`` (default: a group of its own).
     """
 
     threshold: float = 0.8
@@ -37,6 +38,7 @@ class DedupSettings:
     keep: str = "longest"
     seed: int = 1
     priorities: Mapping[str, int] = field(default_factory=dict)
+    groups: Mapping[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict themselves, all problems at once."""
@@ -58,6 +60,13 @@ class DedupSettings:
                 problems.append(Problem(f"dedup.{name}", what))
         if problems:
             raise RecipeError(problems, "dedup settings")
+
+    def scope_of(self, source: str) -> str:
+        """Return the name of the scope that a source's documents belong to; equal names are one scope."""
+        if self.scope == "global":
+            return ""
+        group = self.groups.get(source) if self.scope == "per_group" else None
+        return f"source {source}" if group is None else f"group {group}"
 
     @property
     def agreement(self) -> int:

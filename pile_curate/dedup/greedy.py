@@ -79,7 +79,7 @@ class Walk(Generic[Handle]):
         self._scoped = settings.scope != "global"
         self._lists = BandLists(settings.permutations, settings.bands, settings.cap, self._scoped)
         self._exact = ExactIndex()
-        self._kept: list[tuple[Handle, int]] = []
+        self._kept: list[tuple[Handle, int, bool]] = []
         self._listed: list[int] = []  # number in the lists -> number among the kept
         self.examined = 0
         self.refused = 0
@@ -91,7 +91,7 @@ class Walk(Generic[Handle]):
             if verdict is not None:
                 return verdict
         number = len(self._kept)
-        self._kept.append((handle, member.shingles))
+        self._kept.append((handle, member.shingles, member.against))
         self._exact.add(member.digest, member.scope, member.split, number)
         if member.values is not None and member.bands is not None:
             self._lists.add(member.bands, member.values, member.scope, member.split)
@@ -100,15 +100,17 @@ class Walk(Generic[Handle]):
 
     def _judge(self, member: Member, handle: Handle) -> Verdict[Handle] | None:
         twin = self._exact.find(member.digest, member.scope, member.split)
-        # In one scope all are comparable, so a candidate before the twin would have dropped the twin itself.
-        if member.values is not None and member.bands is not None and (twin < 0 or self._scoped):
+        # In one scope all are comparable, so a candidate before the twin would have dropped the twin itself,
+        # unless the twin belongs to the older corpus and is never dropped.
+        settled = twin >= 0 and not self._scoped and not self._kept[twin][2]
+        if member.values is not None and member.bands is not None and not settled:
             found = self._lists.candidates(
                 member.bands, member.values, self._minimum, member.scope, member.split
             )
             for number in (self._listed[i] for i in found):
                 if 0 <= twin <= number:
                     break
-                other, other_shingles = self._kept[number]
+                other, other_shingles, _ = self._kept[number]
                 self.examined += 1
                 shared = self._shared(member.shingles, handle, other_shingles, other)
                 union = member.shingles + other_shingles - shared

@@ -23,7 +23,7 @@ BROKEN_ONE_IN = 500
 DETECT_BYTES = 1 << 17
 
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-_LABEL = rb"[ \t\r\n\f]*([\"']?)([A-Za-z0-9._:+-]{1,40})"
+_LABEL = rb"\s*([\"']?)\s*([A-Za-z0-9._:+-]{1,40})"
 _COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.S)
 _META = re.compile(rb"<meta[\s/]((?:[^>\"']|\"[^\"]*\"|'[^']*')*)>?", re.I)
 _CHARSET = re.compile(rb"(?:^|[\s/\"'])charset[ \t\r\n\f]*=" + _LABEL, re.I)

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 MAX_DEPTH = 512
+NAVIGATION_DEPTH = 4
 SUSPECT_DEPTH = 4000
 PARAGRAPH = 80
 SENTENCE = 30
@@ -29,27 +30,17 @@ _OPTIONAL = "p li dt dd tr td th thead tbody tfoot option optgroup colgroup rb r
 _UNNESTED = frozenset(f"{_VOID} {_OPTIONAL}".split())
 # Consent notices by the names that the common tools give them; a bare "cookie" would also name recipes.
 _NOTICES = [
-    *(
-        f"[{where}*=cookie{sep}{what}]"
-        for where in ("class", "id")
-        for sep in ("-", "_", "")
-        for what in (
-            "notice",
-            "consent",
-            "banner",
-            "bar",
-            "law",
-            "bot",
-            "policy",
-            "popup",
-            "overlay",
-            "hint",
-            "info",
-        )
-    ),
-    *(f"[id*={name}]" for name in ("onetrust", "usercentrics", "didomi", "sp_message", "Cookiebot")),
-    *(f"[class*={name}]" for name in ("gdpr", "cmplz", "cc-window")),
+    "[class*=cookie-notice]",
+    "[class*=cookie-consent]",
+    "[class*=cookie-banner]",
+    "[class*=cookie-law]",
+    "[class*=cookie_law]",
+    "[id*=cookie-]",
+    "[id*=cookieb]",
+    "[id*=onetrust]",
+    "[class*=gdpr]",
 ]
+_SHALLOW_LISTS = ", ".join(f"body > {'* > ' * level}ul" for level in range(NAVIGATION_DEPTH))
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>\x00]*)[^>]*>")
 _BLOCK = re.compile(r"<(/?)(h[1-6]|p|ul|ol|li|pre)>")
 _LINK = re.compile(r"<a(?: [^>]*)?>|</a>")
@@ -104,7 +95,8 @@ class _Line:
 
     @property
     def link_only(self) -> bool:
-        return 0 < self.size < 200 and not self.heading and self.linked >= LINK_ONLY * self.size
+        short = 0 < self.size < 200 and not self.heading
+        return short and self.linked >= LINK_ONLY * self.size and not self.like_prose
 
     @property
     def prose(self) -> bool:
@@ -112,12 +104,12 @@ class _Line:
 
     @property
     def like_prose(self) -> bool:
-        if 2 * self.linked >= self.size:
-            return False
         length = self.size + len(_WIDE.findall(self.text))
-        if length >= PARAGRAPH:
-            return True
-        return length >= SENTENCE and _SENTENCE_END.search(self.text.rstrip()) is not None
+        sentence = length >= SENTENCE and _SENTENCE_END.search(self.text.rstrip()) is not None
+        if 2 * self.linked >= self.size:
+            # A whole paragraph inside a link is a link that its author forgot to close.
+            return sentence and length >= 2 * PARAGRAPH
+        return sentence or length >= PARAGRAPH
 
 
 @dataclass(slots=True)
@@ -197,7 +189,8 @@ def _lines(markup: str) -> list[_Line]:
         for link in _LINK.finditer(bare):
             piece = _unescape(bare[start : link.start()])
             pieces.append((piece, linked))
-            linked = not link[0].startswith("</")
+            # <a name=…> comes without an address: a target, not a link.
+            linked = link[0].startswith("<a ") and 'href=""' not in link[0]
             start = link.end()
         pieces.append((_unescape(bare[start:]), linked))
         text = "".join(piece for piece, _ in pieces)
@@ -274,6 +267,27 @@ def _licences(html: str) -> tuple[str, ...]:
     return tuple(sorted(found)[:5])
 
 
+def _deepen_lists(tree: Any) -> None:
+    """Wrap lists of prose that stand close to ``<body>``, so that they are not taken for navigation.
+
+    resiliparse drops every ``<ul>`` fewer than four levels below ``<body>``: on plain pages that is where
+    content lists stand. A list whose text is mostly outside links gets four wrappers more.
+    """
+    if tree.body is None:
+        return
+    for found in tree.body.query_selector_all(_SHALLOW_LISTS):
+        size = len(found.text)
+        links = found.get_elements_by_tag_name("a")
+        # More than a link in 40 characters is navigation; asking so first spares a walk over long menus.
+        if size < SENTENCE or len(links) * 40 > size or sum(len(link.text) for link in links) * 5 > size:
+            continue
+        wrapper = inner = tree.create_element("div")
+        for _ in range(NAVIGATION_DEPTH - 1):
+            inner = inner.append_child(tree.create_element("div"))
+        found.parent.insert_before(wrapper, found)
+        inner.append_child(found)
+
+
 def extract(html: str, options: HtmlOptions = HtmlOptions()) -> Page:
     """Return the page's main text.
 
@@ -286,6 +300,7 @@ def extract(html: str, options: HtmlOptions = HtmlOptions()) -> Page:
 
     html = flatten(html)
     tree = HTMLTree.parse(html)
+    _deepen_lists(tree)
     title = " ".join((tree.title or "").split())
     found = _LANG.search(html, 0, 4096)
     language = found[1] if found else ""

@@ -42,16 +42,20 @@ __all__ = ["WIKITEXT_VERSION", "Wiki", "is_disambiguation", "redirect_target", "
 WIKITEXT_VERSION = 1
 """Bump when ``to_text`` gives another text for the same page."""
 
-_REDIRECT = re.compile(rf"\s*#\s*(?:{'|'.join(REDIRECTS)})\s*:?\s*\[\[([^\]|\n]*)", re.IGNORECASE)
+ENGLISH = Wiki()
+
+_REDIRECT = re.compile(rf"\s*#\s*(?:{'|'.join(sorted(REDIRECTS))})\s*:?\s*\[\[([^\]|\n]*)", re.IGNORECASE)
 _TEMPLATE_NAME = re.compile(r"\{\{\s*([^{}|\n<]{1,60}?)\s*(?:[|\n<]|\}\})")
 
 _M = GONE + HOLE
-_BRACKETS = re.compile(rf"[(\[（]([^()\[\]（）]*)[)\]）]")
+_BRACKETS = re.compile(r"[(\[（]([^()\[\]（）]*)[)\]）]")
 _INNER_START = re.compile(rf"^[\s,;:/·•–—-]*[{_M}][\s,;:/·•–—{_M}-]*")
 _INNER_MIDDLE = re.compile(rf"([,;/·•])\s*[{GONE}][\s{GONE}]*(?=[,;/·•])")
 _INNER_END = re.compile(rf"[\s,;:/·•–—{_M}-]*[{_M}][\s,;:/·•–—-]*$")
 _BEFORE_MARK = re.compile(rf"[ \t]*[{_M}][ \t{_M}]*")
-_DANGLING = re.compile(rf"(?:\b(?:at|of|from|to|or|and|about|around|as|in|than|is|was|the|a|an)\s*|[$£€~≈]\s*){HOLE}")
+_DANGLING = re.compile(
+    rf"(?:\b(?:at|of|from|to|or|and|about|around|as|in|than|is|was|the|a|an)\s*|[$£€~≈]\s*){HOLE}"
+)
 _STRAY = re.compile(r"\{\{+|\}\}+|\[\[+|\]\]+")
 _SPACES = re.compile(r"(?<=\S) {2,}(?=\S)")
 
@@ -69,7 +73,7 @@ def is_disambiguation(source: str, title: str = "") -> bool:
     return any(normal_name(found[1]) in DISAMBIGUATION for found in _TEMPLATE_NAME.finditer(source))
 
 
-def to_text(source: str, wiki: Wiki = Wiki(), *, title: str = "", end_matter: bool = False) -> str:
+def to_text(source: str, wiki: Wiki = ENGLISH, *, title: str = "", end_matter: bool = False) -> str:
     r"""Return a page's prose. ``title`` is what ``{{PAGENAME}}`` shows; ``end_matter`` keeps reference sections.
 
     >>> to_text("'''Bath''' ({{IPAc-en|b|ɑː|θ}}) is {{convert|10|mi|km}} from [[Bristol|it]].<ref>x</ref>")

@@ -20,7 +20,8 @@ _LIST = re.compile(r"[*#:;]+")
 _RULE = re.compile(r"-{4,}")
 _TABLE_OPEN = re.compile(r"[:*#\s]*\{\|")
 _TABLE_LINE = re.compile(r"\s*(?:\||!|\{\|)")
-_SWITCH = re.compile("__(?:" + "|".join(sorted(BEHAVIOUR_SWITCHES, key=len, reverse=True)) + ")__", re.IGNORECASE)
+_SWITCHES = sorted(BEHAVIOUR_SWITCHES, key=lambda name: (-len(name), name))
+_SWITCH = re.compile("__(?:" + "|".join(_SWITCHES).replace(" ", "_") + ")__", re.IGNORECASE)
 _RUBBLE = re.compile(r"\|(?:[-+}]|\s*[\w .-]{1,40}=|\s*$)|.*\|\|")
 """A line left by a broken table or template: a row mark, ``| name =``, cells."""
 _CONVERTER = re.compile(r"-\{([^{}]*)\}-")
@@ -44,7 +45,11 @@ def drop_tables(lines: list[str]) -> list[str]:
         if "{|" in line and _TABLE_OPEN.match(line.lstrip(GONE)):
             opened.append(len(out))
             out.append(line)
-        elif opened and line.lstrip(f" \t{GONE}").startswith("|}") and not line.lstrip(f" \t{GONE}").startswith("|}}"):
+        elif (
+            opened
+            and line.lstrip(f" \t{GONE}").startswith("|}")
+            and not line.lstrip(f" \t{GONE}").startswith("|}}")
+        ):
             del out[opened.pop() :]
             out.append(GONE + line.lstrip(f" \t{GONE}")[2:])
         else:
@@ -76,7 +81,9 @@ def converted(text: str) -> str:
             flags, inner = inner.split("|", 1)
             if flags.strip() in ("H", "T", "-"):
                 return ""
-        forms = dict(part.split(":", 1) for part in reversed(inner.split(";")) if ":" in part and "://" not in part)
+        forms = dict(
+            part.split(":", 1) for part in reversed(inner.split(";")) if ":" in part and "://" not in part
+        )
         if not forms:
             return inner
         cleaned = {name.strip(): form.strip() for name, form in forms.items()}
@@ -175,7 +182,13 @@ def blocks(lines: Iterable[str]) -> Iterator[Block]:
         bare = line.strip(f" \t{GONE}")
         heading = _HEADING.fullmatch(bare) if bare.startswith("=") else None
         listed = _LIST.match(line.lstrip(f"{GONE}")) if not heading else None
-        plain = bool(bare) and heading is None and listed is None and not line.startswith(" ") and not _RULE.match(bare)
+        plain = (
+            bool(bare)
+            and heading is None
+            and listed is None
+            and not line.startswith(" ")
+            and not _RULE.match(bare)
+        )
         if not plain and paragraph:
             yield Block("text", joined(paragraph))
             paragraph = []
@@ -227,7 +240,11 @@ def _title(text: str) -> str:
 
 def _holds_prose(section: list[Block]) -> bool:
     """Say whether a section has a paragraph that ends like one, beyond a sentence that introduces a list."""
-    prose = [b for b in section if b.kind == "text" and len(b.text) > 120 and _SENTENCE_END.search(b.text.rstrip(GONE + HOLE + " "))]
+    prose = [
+        b
+        for b in section
+        if b.kind == "text" and len(b.text) > 120 and _SENTENCE_END.search(b.text.rstrip(GONE + HOLE + " "))
+    ]
     items = [b for b in section if b.kind in ("item", "line")]
     return bool(prose) and 2 * len(prose) >= len(items)
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-def _names(text: str) -> frozenset[str]:
+
+def names(text: str) -> frozenset[str]:
     """Split at white space; an underscore stands for a space within a name."""
     return frozenset(name.replace("_", " ") for name in text.split())
 
 
-FILE_NAMES = _names(
+FILE_NAMES = names(
     "file image media datei bild fichier archivo imagen immagine ficheiro arquivo imagem файл изображение зображення "
     "plik grafika bestand afbeelding fil tiedosto kuva soubor súbor fájl kép slika датотека слика αρχείο εικόνα "
     "dosya resim קובץ תמונה ملف صورة پرونده تصویر ファイル 画像 파일 그림 文件 檔案 档案 图像 圖像 चित्र ছবি ไฟล์ ภาพ "
@@ -25,43 +26,45 @@ FILE_NAMES = _names(
 )
 """Namespace 6 (and Media, -2), lower case."""
 
-CATEGORY_NAMES = _names(
+CATEGORY_NAMES = names(
     "category kategorie catégorie categoría categoria категория categorie kategoria kategori luokka kategória "
     "kategorija категорија κατηγορία קטגוריה تصنيف رده カテゴリ 분류 分类 分類 श्रेणी বিষয়শ্রেণী หมวดหมู่ "
     "категорія kateqoriya კატეგორია կատեգորիա flokkur kategooria катэгорыя санат thể_loại kategorio"
 )
 """Namespace 14, lower case."""
 
-LANGUAGES = frozenset(
-    "aa ab ace ady af ak als alt am ami an ang anp ar arc ary arz as ast atj av avk awa ay az azb ba ban bar bat-smg "
-    "bbc bcl be be-tarask be-x-old bg bh bi bjn blk bm bn bo bpy br bs bug bxr ca cbk-zam cdo ce ceb ch cho chr chy "
-    "ckb co cr crh cs csb cu cv cy da dag de dga din diq dsb dty dv dz ee el eml en eo es et eu ext fa fat ff fi "
-    "fiu-vro fj fo fon fr frp frr fur fy ga gag gan gcr gd gl glk gn gom gor got gpe gsw gu guc gur guw gv ha hak haw "
-    "he hi hif ho hr hsb ht hu hy hyw hz ia id ie ig ii ik ilo inh io is it iu ja jam jbo jv ka kaa kab kbd kbp kcg kg "
-    "ki kj kk kl km kn ko koi kr krc ks ksh ku kv kw ky la lad lb lbe lez lfn lg li lij lld lmo ln lo lrc lt ltg lv "
-    "lzh mad mai map-bms mdf mg mh mhr mi min mk ml mn mni mnw mo mr mrj ms mt mus mwl my myv mzn na nah nan nap nds "
-    "nds-nl ne new ng nia nl nn no nov nqo nrm nso nv ny oc olo om or os pa pag pam pap pcd pcm pdc pfl pi pih pl pms "
-    "pnb pnt ps pt pwn qu rm rmy rn ro roa-rup roa-tara ru rue rw sa sah sat sc scn sco sd se sg sh shi shn si simple "
-    "sk skr sl sm smn sn so sq sr srn ss st stq su sv sw szl szy ta tay tcy te tet tg th ti tk tl tly tn to tpi tr trv "
-    "ts tt tum tw ty tyv udm ug uk ur uz ve vec vep vi vls vo wa war wo wuu xal xh xmf yi yo yue za zea zgh zh "
-    "zh-classical zh-min-nan zh-yue zu".split()
+LANGUAGES = names(
+    "aa ab ace ady af ak als alt am ami an ang anp ar arc ary arz as ast atj av avk awa ay az azb ba ban "
+    "bar bat-smg bbc bcl be be-tarask be-x-old bg bh bi bjn blk bm bn bo bpy br bs bug bxr ca cbk-zam cdo "
+    "ce ceb ch cho chr chy ckb co cr crh cs csb cu cv cy da dag de dga din diq dsb dty dv dz ee el eml en "
+    "eo es et eu ext fa fat ff fi fiu-vro fj fo fon fr frp frr fur fy ga gag gan gcr gd gl glk gn gom gor "
+    "got gpe gsw gu guc gur guw gv ha hak haw he hi hif ho hr hsb ht hu hy hyw hz ia id ie ig ii ik ilo "
+    "inh io is it iu ja jam jbo jv ka kaa kab kbd kbp kcg kg ki kj kk kl km kn ko koi kr krc ks ksh ku kv "
+    "kw ky la lad lb lbe lez lfn lg li lij lld lmo ln lo lrc lt ltg lv lzh mad mai map-bms mdf mg mh mhr "
+    "mi min mk ml mn mni mnw mo mr mrj ms mt mus mwl my myv mzn na nah nan nap nds nds-nl ne new ng nia "
+    "nl nn no nov nqo nrm nso nv ny oc olo om or os pa pag pam pap pcd pcm pdc pfl pi pih pl pms pnb pnt "
+    "ps pt pwn qu rm rmy rn ro roa-rup roa-tara ru rue rw sa sah sat sc scn sco sd se sg sh shi shn si "
+    "simple sk skr sl sm smn sn so sq sr srn ss st stq su sv sw szl szy ta tay tcy te tet tg th ti tk tl "
+    "tly tn to tpi tr trv ts tt tum tw ty tyv udm ug uk ur uz ve vec vep vi vls vo wa war wo wuu xal xh "
+    "xmf yi yo yue za zea zgh zh zh-classical zh-min-nan zh-yue zu"
 )
 """Wikipedias' language codes: a link that starts with one, and no colon before it, goes to the side bar."""
 
-INTERWIKI = frozenset(
-    "w wikipedia wikt wiktionary s wikisource q wikiquote b wikibooks n wikinews v wikiversity voy wikivoyage "
-    "d wikidata c commons m meta mw mediawikiwiki species wikispecies wmf foundation doi rfc pmid bugzilla "
-    "google imdbname imdbtitle arxiv".split()
+INTERWIKI = names(
+    "w wikipedia wikt wiktionary s wikisource q wikiquote b wikibooks n wikinews v wikiversity voy "
+    "wikivoyage d wikidata c commons m meta mw mediawikiwiki species wikispecies wmf foundation doi rfc "
+    "pmid bugzilla google imdbname imdbtitle arxiv"
 )
 """Prefixes of other wikis: shown without the prefix where a link has no label."""
 
-BEHAVIOUR_SWITCHES = (
-    "NOTOC FORCETOC TOC NOEDITSECTION NEWSECTIONLINK NONEWSECTIONLINK NOGALLERY HIDDENCAT NOCONTENTCONVERT NOCC "
-    "NOTITLECONVERT NOTC START END INDEX NOINDEX STATICREDIRECT NOGLOBAL DISAMBIG EXPECTUNUSEDCATEGORY "
-    "EXPECTUNUSEDTEMPLATE KEIN_INHALTSVERZEICHNIS INHALTSVERZEICHNIS_ERZWINGEN INHALTSVERZEICHNIS "
-    "ABSCHNITTE_NICHT_BEARBEITEN AUCUNSOMMAIRE SOMMAIRE FORCERSOMMAIRE TDC NOTDC FORZARTDC INDICE NOINDICE "
-    "БЕЗОГЛАВЛЕНИЯ БЕЗ_ОГЛ ОГЛАВЛЕНИЕ ОГЛ БЕЗОГЛ SPIS BEZSPISU GEENINHOUD INHOUD 目次非表示 目次強制 目次"
-).split()
+BEHAVIOUR_SWITCHES = names(
+    "NOTOC FORCETOC TOC NOEDITSECTION NEWSECTIONLINK NONEWSECTIONLINK NOGALLERY HIDDENCAT "
+    "NOCONTENTCONVERT NOCC NOTITLECONVERT NOTC START END INDEX NOINDEX STATICREDIRECT NOGLOBAL DISAMBIG "
+    "EXPECTUNUSEDCATEGORY EXPECTUNUSEDTEMPLATE KEIN_INHALTSVERZEICHNIS INHALTSVERZEICHNIS_ERZWINGEN "
+    "INHALTSVERZEICHNIS ABSCHNITTE_NICHT_BEARBEITEN AUCUNSOMMAIRE SOMMAIRE FORCERSOMMAIRE TDC NOTDC "
+    "FORZARTDC INDICE NOINDICE БЕЗОГЛАВЛЕНИЯ БЕЗ_ОГЛ ОГЛАВЛЕНИЕ ОГЛ БЕЗОГЛ SPIS BEZSPISU GEENINHOUD "
+    "INHOUD 目次非表示 目次強制 目次"
+)
 
 END_MATTER = frozenset(
     {
@@ -110,7 +113,7 @@ LISTS_OF_WORKS = frozenset(
 )  # fmt: skip
 """Titles that name a list in one article and prose in another: dropped only where they hold no prose."""
 
-DISAMBIGUATION = _names(
+DISAMBIGUATION = names(
     "disambiguation disambig dab hndis geodis hospitaldis mathdab roaddis schooldis shipindex numberdis letterdis "
     "letter_disambig letter-number_combination_disambiguation airport_disambiguation human_name_disambiguation "
     "place_name_disambiguation disambiguation_cleanup disamb disam letter-numbercombdisambig begriffsklärung homonymie "
@@ -121,11 +124,11 @@ DISAMBIGUATION = _names(
 )
 """Templates that mark a page as a list of meanings, lower case."""
 
-REDIRECTS = (
-    "redirect weiterleitung redirection redirección redireccion redirecionamento rinvia перенаправление перенапр "
-    "doorverwijzing patrz przekieruj tam přesměruj omdirigering omdiriger ohjaus uudelleenohjaus átirányítás "
-    "yönlendirme đổi 転送 リダイレクト 넘겨주기 重定向 تحويل تغییرمسیر הפניה"
-).split()
+REDIRECTS = names(
+    "redirect weiterleitung redirection redirección redireccion redirecionamento rinvia перенаправление "
+    "перенапр doorverwijzing patrz przekieruj tam přesměruj omdirigering omdiriger ohjaus uudelleenohjaus "
+    "átirányítás yönlendirme đổi 転送 リダイレクト 넘겨주기 重定向 تحويل تغییرمسیر הפניה"
+)
 
 LANGUAGE_LABELS: Mapping[str, str] = {
     "ang": "Old English", "ar": "Arabic", "az": "Azerbaijani", "be": "Belarusian", "bg": "Bulgarian", "bn": "Bengali",

@@ -18,7 +18,9 @@ from pile_curate.extract.wikitext_tags import EQUALS, GONE, HOLE
 MAX_DEPTH = 40
 """MediaWiki's own limit on the expansion depth of templates (``$wgMaxPPExpandDepth`` was 40 until 1.36)."""
 
-_PROTOCOLS = r"(?:https?:|ftps?:|ircs?:|mailto:|news:|git:|svn:|gopher:|geo:|tel:|urn:)?//|mailto:|news:|tel:|geo:"
+_PROTOCOLS = (
+    r"(?:https?:|ftps?:|ircs?:|mailto:|news:|git:|svn:|gopher:|geo:|tel:|urn:)?//|mailto:|news:|tel:|geo:"
+)
 _PLAIN_LINK = r"\[\[([^\[\]{}|\n\x00-\x07]+)(?:\|([^\[\]{}|\n]*))?\]\]"
 _EXTERNAL = rf"\[(?={_PROTOCOLS})"
 _OPEN = re.compile(rf"{_PLAIN_LINK}|(\{{\{{+)|(\[\[)|({_EXTERNAL})", re.IGNORECASE)
@@ -26,12 +28,19 @@ _IN_TEMPLATE = re.compile(rf"{_PLAIN_LINK}|(\{{\{{+)|(\[\[)|({_EXTERNAL})|(\}}\}
 _IN_LINK = re.compile(
     rf"{_PLAIN_LINK}|(\{{\{{+)|(\[\[)|({_EXTERNAL})|(\}}\}}+)|(\]\]?)|(\|)|(\n\n|\n(?==))", re.IGNORECASE
 )
-_IN_FILE = re.compile(rf"{_PLAIN_LINK}|(\{{\{{+)|(\[\[)|({_EXTERNAL})|(\}}\}}+)|(\]\]?)|(\|)|(\n(?==))", re.IGNORECASE)
-_IN_EXTERNAL = re.compile(rf"{_PLAIN_LINK}|(\{{\{{+)|(\[\[)|({_EXTERNAL})|(\}}\}}+)|(\])|(\|)|(\n)", re.IGNORECASE)
+_IN_FILE = re.compile(
+    rf"{_PLAIN_LINK}|(\{{\{{+)|(\[\[)|({_EXTERNAL})|(\}}\}}+)|(\]\]?)|(\|)|(\n(?==))", re.IGNORECASE
+)
+_IN_EXTERNAL = re.compile(
+    rf"{_PLAIN_LINK}|(\{{\{{+)|(\[\[)|({_EXTERNAL})|(\}}\}}+)|(\])|(\|)|(\n)", re.IGNORECASE
+)
 _BRACES = re.compile(r"\{\{+|\}\}+")
 _NAME = re.compile(r"\s*(#?[^|{}\[\]<>\n:]*:?)")
+_UNCLOSED = re.compile(r"\s*\|")
 _PREFIX = re.compile(r"\s*([^:|\[\]{}\n]{1,40}):")
-_FILE_END = re.compile(r"\.(?:jpe?g|png|gif|svg|tiff?|webp|xcf|pdf|djvu|og[agv]|opus|wav|mp3|mid|flac|web[mp]|stl)$")
+_FILE_END = re.compile(
+    r"\.(?:jpe?g|png|gif|svg|tiff?|webp|xcf|pdf|djvu|og[agv]|opus|wav|mp3|mid|flac|web[mp]|stl)$"
+)
 _URL = re.compile(r"\S+")
 
 Renderer = Callable[[str, list[str]], str]
@@ -46,9 +55,14 @@ class _Frame:
         self.parts: list[list[str]] = [[]]
 
     def literal(self) -> list[str]:
-        """Return what was read as plain text, for a frame that never closed."""
-        pieces = list(self.parts[0])
-        for part in self.parts[1:]:
+        """Return what was read as plain text, for a frame that never closed; of a file, its caption."""
+        parts = self.parts
+        if self.kind == "f":
+            parts = parts[1:]
+            while len(parts) > 1 and " " not in "".join(parts[0]):
+                parts = parts[1:]
+        pieces = list(parts[0]) if parts else []
+        for part in parts[1:]:
             pieces.append("|")
             pieces.extend(part)
         return pieces
@@ -114,7 +128,7 @@ class Expander:
     def _is_file(self, text: str, at: int) -> bool:
         """Say whether a link names a file: its caption may hold blank lines, other labels may not."""
         prefix = _PREFIX.match(text, at)
-        return bool(prefix) and " ".join(prefix[1].replace("_", " ").split()).lower() in self.wiki.files
+        return prefix is not None and " ".join(prefix[1].replace("_", " ").split()).lower() in self.wiki.files
 
     def _open_template(self, text: str, start: int, end: int, stack: list[_Frame], target: list[str]) -> int:
         """Begin a template at ``start``; return where to go on."""
@@ -133,7 +147,8 @@ class Expander:
         if close:
             target.append(GONE)
             return close
-        return end
+        # Never closed: its name is no prose if it looks like one; its lines ``| name = …`` go later.
+        return name.end() if name and _UNCLOSED.match(text, name.end()) and len(title) < 60 else end
 
     def _skip(self, text: str, start: int) -> int:
         """Return the end of the braces that open at ``start``, 0 if they never close."""

@@ -13,6 +13,8 @@ from __future__ import annotations
 import html
 import re
 
+from pile_curate.extract.wikitext_names import names
+
 PROTECTED = "\x01"
 """Opens a marker ``\x01n\x02`` for text that must not be parsed."""
 PROTECTED_END = "\x02"
@@ -27,14 +29,17 @@ BREAK = "\x07"
 
 CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
-_DROPPED = frozenset(
-    "ref references gallery timeline score imagemap templatedata graph mapframe maplink hiero inputbox categorytree "
-    "templatestyles section indicator includeonly charinsert phonos chart rss dynamicpagelist randomimage".split()
+_DROPPED = names(
+    "ref references gallery timeline score imagemap templatedata graph mapframe maplink hiero inputbox "
+    "categorytree templatestyles section indicator includeonly charinsert phonos chart rss "
+    "dynamicpagelist randomimage"
 )
-_VERBATIM = frozenset("nowiki pre math chem ce syntaxhighlight source".split())
+_VERBATIM = names("nowiki pre math chem ce syntaxhighlight source")
 
 _TAG = re.compile(
-    r"<!--|<(" + "|".join(sorted(_DROPPED | _VERBATIM | {"poem", "noinclude", "onlyinclude"})) + r")\b([^<>]*)>",
+    r"<!--|<("
+    + "|".join(sorted(_DROPPED | _VERBATIM | {"poem", "noinclude", "onlyinclude"}))
+    + r")\b([^<>]*)>",
     re.IGNORECASE,
 )
 _REF_EDGE = re.compile(r"<(/?)ref\b([^<>]*)>", re.IGNORECASE)
@@ -168,24 +173,22 @@ def fenced(code: str, language: str = "") -> str:
     return f"{fence}{language}\n" + code.strip("\n").expandtabs(4).rstrip() + f"\n{fence}"
 
 
-_LINE_TAGS = frozenset(
-    "p div center blockquote ul ol dl hr section article header footer aside nav figure figcaption dd dt".split()
+_LINE_TAGS = names(
+    "p div center blockquote ul ol dl hr section article header footer aside nav figure figcaption dd dt"
 )
-_PLAIN_TAGS = frozenset(
-    "b i u s em strong small big span font code tt kbd samp var cite q abbr acronym bdi bdo del ins dfn mark "
-    "strike wbr time data rb rp rt rtc ruby noinclude onlyinclude includeonly nowiki ref references gallery poem "
-    "math pre syntaxhighlight source a img tbody thead tfoot caption colgroup col h1 h2 h3 h4 h5 h6 label".split()
+_PLAIN_TAGS = names(
+    "b i u s em strong small big span font code tt kbd samp var cite q abbr acronym bdi bdo del ins dfn "
+    "mark strike wbr time data rb rp rt rtc ruby noinclude onlyinclude includeonly nowiki ref references "
+    "gallery poem math pre syntaxhighlight source a img tbody thead tfoot caption colgroup col h1 h2 h3 "
+    "h4 h5 h6 label"
 )
-_HTML = re.compile(
-    r"<(/?)(" + "|".join(sorted(_LINE_TAGS | _PLAIN_TAGS | set("br li table tr td th sup sub".split()), key=len, reverse=True))
-    + r")\b[^<>]*>",
-    re.IGNORECASE,
-)  # fmt: skip
+_HTML_NAMES = sorted(_LINE_TAGS | _PLAIN_TAGS | names("br li table tr td th sup sub"))
+_HTML = re.compile(rf"<(/?)({'|'.join(_HTML_NAMES)})\b[^<>]*>", re.IGNORECASE)
 _SUPERSCRIPT = re.compile(r"<sup\b[^<>]*>([^<>]*)</sup\s*>", re.IGNORECASE)
 _HIDDEN = re.compile(r"""<(span|div)\b[^<>]*display\s*:\s*none[^<>]*>[^<>]*</\1\s*>""", re.IGNORECASE)
 _RAISED = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
 _RAISABLE = re.compile(r"[0-9+\-−]{1,8}")
-_ORDINAL = frozenset("st nd rd th e er re ère ème ier ière eme os as o a me mes lle lles r gr te ste ᵉ".split())
+_ORDINAL = names("st nd rd th e er re ère ème ier ière eme os as o a me mes lle lles r gr te ste ᵉ")
 
 
 def superscript(base: str, raised: str) -> str:
@@ -201,8 +204,14 @@ def superscript(base: str, raised: str) -> str:
         return raised.translate(_RAISED)
     if raised.lower() in _ORDINAL and (base[-1:].isdigit() or base[-1:].isupper() or base[-1:] == "n"):
         return raised
-    if not base[-1:].isalnum() and base[-1:] not in ")]}|" or not re.search(r"\w", raised):
-        return raised
+    before = base[-1:] or " "
+    if (
+        not (before.isalnum() or before in ")]}|")
+        or " " in raised
+        or len(raised) > 12
+        or not raised[:1].isalnum()
+    ):
+        return raised  # set small rather than raised: a remark, a footnote mark
     return f"^{raised}" if len(raised) == 1 else f"^({raised})"
 
 
@@ -233,7 +242,9 @@ def html_to_marks(text: str) -> str:
     if re.search(r"<table\b", text, re.IGNORECASE):
         text = _html_table(text)
     text = _HIDDEN.sub(GONE, text)
-    text = _SUPERSCRIPT.sub(lambda found: superscript(text[max(0, found.start() - 1) : found.start()], found[1]), text)
+    text = _SUPERSCRIPT.sub(
+        lambda found: superscript(text[max(0, found.start() - 1) : found.start()], found[1]), text
+    )
     return _HTML.sub(_tag_mark, text)
 
 

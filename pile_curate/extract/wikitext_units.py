@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pile_curate.extract.wikitext_tags import GONE, HOLE, superscript
 
 if TYPE_CHECKING:
-    from pile_curate.extract.wikitext_templates import Args
+    from pile_curate.extract.wikitext_shapes import Args
 
 _UNITS = {
     "km2": "km²", "m2": "m²", "cm2": "cm²", "mm2": "mm²", "m3": "m³", "cm3": "cm³", "km3": "km³", "sqkm": "km²", "sqm": "m²",
@@ -72,7 +72,9 @@ def convert(args: Args) -> str:
         said += _RANGES[parts[at].lower()] + _amount(parts[at + 1])
         at += 2
     if at < len(parts):
-        said += ("-" if hyphen and parts[at][:1].isalpha() else "" if parts[at] in ("%",) else " ") + _unit(parts[at])
+        said += ("-" if hyphen and parts[at][:1].isalpha() else "" if parts[at] in ("%",) else " ") + _unit(
+            parts[at]
+        )
         at += 1
     compound = {"ft": "in", "lb": "oz", "st": "lb", "yd": "ft", "mi": "yd", "foot": "in"}
     if at + 1 < len(parts) and compound.get(parts[at - 1].lower()) == parts[at + 1].lower():
@@ -151,6 +153,6 @@ def density(args: Args) -> str:
     try:
         people, area = (float(args[key].replace(",", "")) for key in (1, 2))
         places = min(6, max(0, int(args["prec"] or 0)))
-        return f"{people / area:,.{places}f} per {_unit(args[3] or "km2")}"
+        return f"{people / area:,.{places}f} per {_unit(args[3] or 'km2')}"
     except (ValueError, ZeroDivisionError):
         return HOLE

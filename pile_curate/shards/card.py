@@ -8,11 +8,12 @@ jsonl.zst twins hold the same rows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import yaml
 
+from pile_curate.manifest import FileEntry
 from pile_curate.schema import SHARD, SPLITS
 
 HUB_LICENCES: Final = frozenset(
@@ -69,17 +70,24 @@ _SIZES: Final = (
 
 
 def build_card(
-    mixture: Mapping[str, Any], *, languages: Mapping[str, int] | None = None, base: str = ""
+    name: str,
+    files: Iterable[FileEntry],
+    *,
+    licences: Mapping[str, Mapping[str, int]],
+    languages: Mapping[str, Mapping[str, int]] | None = None,
 ) -> str:
-    """Return the card's text for a mixture document.
+    """Return the card of a shards dataset, to be written into its folder as README.md.
 
-    ``languages`` maps a language code to documents. ``base`` is the card's folder relative to the
-    output directory ("" for the directory itself, "shards/" for the shards dataset); data files outside
-    it raise ``ValueError``, since a card can only name what lies below it.
+    ``files`` are the manifest's entries (table = split; facts: source, pile_set_name, format, text_bytes);
+    ``licences`` and ``languages`` count each source's kept documents by SPDX expression and by code.
     """
-    head = _head(mixture, languages or {}, base)
+    parquet = sorted(
+        (f for f in files if f.facts.get("format") == "parquet"),
+        key=lambda f: (f.facts["source"], SPLITS.index(f.table), f.path),
+    )
+    head = _head(name, parquet, licences, languages or {})
     text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=100)
-    return f"---\n{text}---\n\n{_body(mixture, languages or {}, head)}"
+    return f"---\n{text}---\n\n{_body(name, parquet, licences, languages or {}, head)}"
 
 
 def size_category(rows: int) -> str:
@@ -101,20 +109,18 @@ def hub_licences(licences: Iterable[str]) -> list[str]:
     return sorted({name if name in HUB_LICENCES else "other" for name in lowered}) or ["unknown"]
 
 
-def _head(mixture: Mapping[str, Any], languages: Mapping[str, int], base: str) -> dict[str, Any]:
+def _head(
+    name: str,
+    files: Sequence[FileEntry],
+    licences: Mapping[str, Mapping[str, int]],
+    languages: Mapping[str, Mapping[str, int]],
+) -> dict[str, Any]:
     configs: dict[str, dict[str, list[str]]] = {"default": {}}
-    for source in mixture["sources"]:
+    for file in files:
         # A source may be called "default"; the configuration of all sources keeps that name.
-        name = source["name"] if source["name"] != "default" else "source-default"
-        for shard in source["shards"]:
-            if not shard["path"].endswith(".parquet"):
-                continue
-            if not shard["path"].startswith(base):
-                raise ValueError(f"{shard['path']} is not below {base}; write the card in a folder above it")
-            for config in ("default", name):
-                splits = configs.setdefault(config, {})
-                splits.setdefault(shard["split"], []).append(shard["path"].removeprefix(base))
-    rows = sum(_available(source)["documents"] for source in mixture["sources"])
+        source = file.facts["source"] if file.facts["source"] != "default" else "source-default"
+        for config in ("default", source):
+            configs.setdefault(config, {}).setdefault(file.table, []).append(file.path)
     features = [
         {"name": "text", "dtype": "string"},
         {
@@ -124,16 +130,16 @@ def _head(mixture: Mapping[str, Any], languages: Mapping[str, int], base: str) -
     ]
     known = [code for code, _ in _ranked(languages) if code not in ("", "und")]
     return {
-        "pretty_name": mixture["name"],
-        "license": hub_licences(_licences(mixture)),
+        "pretty_name": name,
+        "license": hub_licences(licence for licence, _ in _ranked(licences)),
         **({"language": known} if known else {}),
-        "size_categories": [size_category(rows)],
+        "size_categories": [size_category(sum(file.rows for file in files))],
         "task_categories": ["text-generation"],
         "tags": ["pretraining", "pile_curate"],
         "configs": [
             {
                 "config_name": config,
-                "data_files": [{"split": s, "path": sorted(splits[s])} for s in SPLITS if s in splits],
+                "data_files": [{"split": s, "path": splits[s]} for s in SPLITS if s in splits],
             }
             for config, splits in configs.items()
             if splits
@@ -145,84 +151,69 @@ def _head(mixture: Mapping[str, Any], languages: Mapping[str, int], base: str) -
     }
 
 
-def _body(mixture: Mapping[str, Any], languages: Mapping[str, int], head: Mapping[str, Any]) -> str:
-    sources = mixture["sources"]
-    totals = [_available(source) for source in sources]
-    documents = sum(total["documents"] for total in totals)
-    size = sum(total["bytes"] for total in totals)
-    tokens = sum(total["tokens"] for total in totals)
-    tokenizer = mixture.get("tokenizer") or {}
-    with_tokens = f", {tokens:,} tokens" if tokens else ""
-    parts = [
-        f"# {mixture['name']}",
-        f"A pretraining corpus of {documents:,} documents ({human_bytes(size)} of text{with_tokens}) from"
-        f" {len(sources)} source{'s' if len(sources) != 1 else ''}, extracted, deduplicated and mixed with"
-        " [pile_curate](https://pypi.org/project/pile-curate/). Each document is stored once; the mixture"
-        " says how often a trainer should see each source.",
-        "## Sources",
-        _table(
-            ["Source", "Documents", "Text", "Tokens", "Share of training", "Epochs", "Licence", "Consent"],
+def _body(
+    name: str,
+    files: Sequence[FileEntry],
+    licences: Mapping[str, Mapping[str, int]],
+    languages: Mapping[str, Mapping[str, int]],
+    head: Mapping[str, Any],
+) -> str:
+    documents, size = _totals(files)
+    sources = sorted({file.facts["source"] for file in files})
+    rows = []
+    for source in sources:
+        mine = [file for file in files if file.facts["source"] == source]
+        count, text_bytes = _totals(mine)
+        spoken = [code or "unknown" for code, _ in _ranked({source: languages.get(source, {})})[:4]]
+        rows.append(
             [
-                [
-                    source.get("pile_set_name") or source["name"],
-                    f"{total['documents']:,}",
-                    human_bytes(total["bytes"]),
-                    f"{total['tokens']:,}",
-                    f"{100 * source['achieved']['weight']:.2f} %",
-                    f"{source['achieved']['epochs']:.2f}",
-                    source.get("licence", ""),
-                    source.get("consent", ""),
-                ]
-                for source, total in zip(sources, totals, strict=True)
-            ],
-        ),
-        f"Shares are of the mixture's total in {mixture['unit']}. Consent follows The Pile: `author` (the"
-        " authors agreed to redistribution), `tos` (the terms of service allow it), `public` (published"
-        " openly, no more is known).",
+                mine[0].facts.get("pile_set_name", source),
+                f"{count:,}",
+                human_bytes(text_bytes),
+                ", ".join(licence for licence, _ in _ranked({source: licences.get(source, {})})[:4]),
+                ", ".join(spoken),
+            ]
+        )
+    splits = [(split, _totals([f for f in files if f.table == split])) for split in SPLITS]
+    parts = [
+        f"# {name}",
+        f"A pretraining corpus of {documents:,} documents ({human_bytes(size)} of text) from {len(sources)}"
+        f" source{'s' if len(sources) != 1 else ''}, extracted, filtered and deduplicated by pile_curate."
+        " Each document is stored once; `mixture.json` one folder up says how often a trainer should see"
+        " each source.",
+        "## Sources",
+        _table(["Source", "Documents", "Text", "Licences", "Languages"], rows),
         "## Splits",
         _table(
-            ["Split", "Documents", "Text", "Tokens"],
-            [
-                [s, f"{one['documents']:,}", human_bytes(one["bytes"]), f"{one['tokens']:,}"]
-                for s in SPLITS
-                if (one := _sum(source["available"].get(s) for source in sources))["documents"]
-            ],
+            ["Split", "Documents", "Text"],
+            [[split, f"{count:,}", human_bytes(total)] for split, (count, total) in splits if count],
         ),
-        "A document's split is a hash of its id, fixed at extraction; no near-copy of a training document is"
-        " left in another split.",
+        "A document's split is a hash of its id, fixed when it was extracted. Deduplication runs across"
+        " splits, so what it calls a copy is never left in another one.",
         "## Licences",
-        _table(
-            ["Licence", "Documents"], [[name, f"{count:,}"] for name, count in _ranked(_licences(mixture))]
-        ),
+        _table(["Licence", "Documents"], [[licence, f"{n:,}"] for licence, n in _ranked(licences)]),
         "Every row carries its own licence in `meta.licence`.",
     ]
     if languages:
+        spoken_rows = [[code or "unknown", f"{count:,}"] for code, count in _ranked(languages)]
+        parts += ["## Languages", _table(["Language", "Documents"], spoken_rows)]
+    if head["configs"]:
+        split = head["configs"][0]["data_files"][0]["split"]
+        one = head["configs"][-1]["config_name"]
         parts += [
-            "## Languages",
-            _table(["Language", "Documents"], [[c or "unknown", f"{n:,}"] for c, n in _ranked(languages)]),
+            "## Load it",
+            "```python\n"
+            "from datasets import load_dataset\n\n"
+            f'everything = load_dataset("PATH/OF/THIS/FOLDER", split="{split}", streaming=True)\n'
+            f'one_source = load_dataset("PATH/OF/THIS/FOLDER", "{one}", split="{split}", streaming=True)\n'
+            "```",
+            f"Each row has `text` and `meta` ({', '.join(f'`{f.name}`' for f in SHARD.field('meta').type)})."
+            " Beside each Parquet file lies the same data as `.jsonl.zst`. State the features when you load"
+            " that: the loader guesses types, and takes a file whose titles are all dates for one of times.",
+            "```python\n"
+            'load_dataset("json", data_files=FILES, features=everything.features, streaming=True)\n'
+            "```",
         ]
-    first = head["configs"][0] if head["configs"] else {"data_files": []}
-    split = first["data_files"][0]["split"] if first["data_files"] else "train"
-    named = head["configs"][1]["config_name"] if len(head["configs"]) > 1 else "default"
-    parts += [
-        "## Load it",
-        "```python\n"
-        "from datasets import load_dataset\n\n"
-        f'everything = load_dataset("PATH/OF/THIS/FOLDER", split="{split}", streaming=True)\n'
-        f'one_source = load_dataset("PATH/OF/THIS/FOLDER", "{named}", split="{split}", streaming=True)\n'
-        "```",
-        "Each row has `text` and `meta` (" + ", ".join(f"`{f.name}`" for f in SHARD.field("meta").type) + ")."
-        " Beside each Parquet file lies the same data as `.jsonl.zst`. State the features when you load"
-        " that: the loader guesses types, and takes a file whose titles are all dates for one of times.",
-        "```python\n"
-        'load_dataset("json", data_files=FILES, features=everything.features, streaming=True)\n'
-        "```",
-    ]
-    if tokenizer:
-        parts.append(
-            f"Token counts use `{tokenizer['path']}` ({tokenizer['vocab_size']:,} tokens, sha256"
-            f" `{tokenizer['sha256']}`)."
-        )
     return "\n\n".join(parts) + "\n"
 
 
@@ -241,27 +232,16 @@ def human_bytes(size: float) -> str:
     return f"{size:.1f} {unit}"
 
 
-def _available(source: Mapping[str, Any]) -> dict[str, int]:
-    return _sum(source["available"].values())
+def _totals(files: Sequence[FileEntry]) -> tuple[int, int]:
+    return sum(file.rows for file in files), sum(file.facts["text_bytes"] for file in files)
 
 
-def _sum(counts: Iterable[Mapping[str, int] | None]) -> dict[str, int]:
-    total = dict.fromkeys(("documents", "bytes", "tokens"), 0)
-    for count in counts:
-        for key in total:
-            total[key] += (count or {}).get(key, 0)
-    return total
-
-
-def _licences(mixture: Mapping[str, Any]) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for source in mixture["sources"]:
-        found.update(source.get("licences") or {source.get("licence", ""): _available(source)["documents"]})
-    return found
-
-
-def _ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+def _ranked(counts: Mapping[str, Mapping[str, int]]) -> list[tuple[str, int]]:
+    """Add up the sources' counts; the largest first, ties by name."""
+    total: Counter[str] = Counter()
+    for mine in counts.values():
+        total.update(mine)
+    return sorted(total.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 import orjson
 import pyarrow as pa
@@ -40,13 +40,24 @@ class JsonlWriter:
         self.rows += batch.num_rows
 
     def close(self, root: str, table: str, facts: dict[str, Any]) -> FileEntry:
-        """Compress, fsync and return the entry, its path relative to ``root``; its digest is empty, since the Parquet twin carries it."""
+        """Compress, fsync and return the entry, its path relative to ``root``.
+
+        Its digest is empty, since the Parquet twin carries it.
+        """
         size = self._raw.tell()
         self._raw.seek(0)
         compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True, write_content_size=True)
-        with HashingFile(self.path) as out:
-            compressor.copy_stream(self._raw, out, size=size, read_size=_CHUNK, write_size=_CHUNK)
-        self._raw.close()
+        out = HashingFile(self.path)
+        try:
+            compressor.copy_stream(
+                self._raw, cast("IO[bytes]", out), size=size, read_size=_CHUNK, write_size=_CHUNK
+            )
+            out.close()
+        except BaseException:
+            out.discard()
+            raise
+        finally:
+            self._raw.close()
         return FileEntry(
             path=relative(root, self.path),
             rows=self.rows,
@@ -57,10 +68,8 @@ class JsonlWriter:
         )
 
     def abort(self) -> None:
-        """Drop everything written."""
+        """Drop everything written; nothing has a name before ``close``."""
         self._raw.close()
-        if os.path.exists(self.path):
-            os.unlink(self.path)
 
 
 def read_jsonl(path: str) -> Iterator[dict[str, Any]]:

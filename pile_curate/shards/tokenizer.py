@@ -181,7 +181,7 @@ def windows(text: str, limit: int = _WINDOW) -> list[str]:
     boundary of ``SPLIT_PATTERN`` anyway, so the tokens are those of the whole text. Where a window has no
     such place it is cut hard: still lossless, and the same on every machine.
 
-    >>> windows("ab\\ncd\\nef", 5)
+    >>> windows("ab\\ncd\\nef", 4)
     ['ab\\n', 'cd\\n', 'ef']
     """
     pieces, start = [], 0
@@ -244,9 +244,9 @@ def tokenize_shard(
     """Turn one Parquet shard into one token part; return entries for .bin, .idx and .docs.parquet.
 
     ``prefix`` lies in an attempt's folder of the dataset ``root`` and must be new to each try of a
-    task. Each entry's facts hold source, split, prefix (relative to the dataset), tokens (end-of-text tokens included),
-    documents, text_bytes, dtype, content, and whatever ``facts`` adds. One thread: the Spark task is
-    the unit of parallelism.
+    task. Each entry's facts hold source, split, prefix (relative to the dataset), tokens (end-of-text
+    tokens included), documents, text_bytes, dtype, content, and whatever ``facts`` adds. One thread:
+    the Spark task is the unit of parallelism.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ.setdefault("RAYON_NUM_THREADS", "1")
@@ -281,7 +281,7 @@ def _read_texts(path: str | os.PathLike[str]) -> Iterator[tuple[list[str], list[
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=["text", "meta.doc_id"]):
             texts = batch.column("text").to_pylist()
-            ids = [(meta or {}).get("doc_id") for meta in batch.column("meta").to_pylist()]
+            ids = [(meta or {}).get("doc_id") or "" for meta in batch.column("meta").to_pylist()]
             if None in texts or not all(ids):
                 raise DatasetDamaged(f"{path}: a row without text or doc_id; run verify on shards")
             yield ids, texts

@@ -18,7 +18,7 @@ for _name, _class in (
 ):
     try:  # TEMPORARY while these modules are being written; becomes plain imports
         _found[_name] = getattr(import_module(f"pile_curate.sources.{_name}"), _class)()
-    except (ImportError, AttributeError):
+    except (ImportError, AttributeError, SyntaxError, NameError):
         pass
 
 SOURCES: Mapping[str, SourceFormat] = {

@@ -75,8 +75,8 @@ def decode(body: bytes) -> tuple[str, str, bool]:
     high = sum(len(m[0]) for m in re.finditer(rb"[\x80-\xff]+", body))
     adjacent = sum(len(m[0]) for m in _ADJACENT.finditer(body))
     controls = sum(body.count(bytes([c])) for c in (*range(0x07), 0x0E, 0x0F, *range(0x10, 0x1B)))
-    if controls or high > len(body) // 3:
-        raise Undecodable("binary", f"{controls} control bytes, {high} of {len(body)} bytes above 0x7F")
+    if controls:
+        raise Undecodable("binary", f"{controls} control bytes")
     if adjacent * 2 > high:
         raise Undecodable(
             "undecodable", "neither UTF-8 nor a declared encoding, and not written in Latin letters"

@@ -103,8 +103,9 @@ def generated(text: str) -> bool:
     """Say whether the top of a file declares that a program wrote it, elsewhere than in a string."""
     head = text[:_HEADER_BYTES]
     for found in _MARKER.finditer(head):
-        line = head[head.rfind("\n", 0, found.start() + 1) + 1 : found.end()].lstrip()
-        if not line.startswith(("'", '"')) or line.startswith(("'''", '"""')):
+        before = head[head.rfind("\n", 0, found.start() + 1) + 1 : found.end()].lstrip()
+        string = re.match(r"""[^#/*;%<!-]*?(?<!['"])['"](?!['"])""", before)
+        if string is None or before.startswith(("'''", '"""')):
             return True
     return False
 

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import pyarrow as pa
@@ -347,7 +347,7 @@ def drop_rows(part_path: str, losers: Sequence[dict[str, Any]], task: SourceTask
     sink = _Sink(task, result)
     for row in losers:
         reason = row["reason"]
-        kind = "policy" if reason == "duplicate_record" else "error"
+        kind: Literal["policy", "error"] = "policy" if reason == "duplicate_record" else "error"
         detail = f"first seen in {row['winner_file']} at {row['winner_record']}"
         sink.add(
             Reject(

@@ -31,7 +31,7 @@ def chained_texts(rng: random.Random, count: int) -> list[str]:
             texts.append(" ".join(stream[start : start + length]))
         elif kind < 0.75:
             words = rng.choice(texts).split()
-            for _ in range(rng.randrange(3)):
+            for _ in range(rng.randrange(3) if words else 0):
                 words[rng.randrange(len(words))] = f"w{rng.randrange(60)}"
             texts.append(" ".join(words))
         elif kind < 0.95:
@@ -104,17 +104,15 @@ def members(settings: DedupSettings, rows: list[dict[str, Any]]) -> list[Member]
     return found
 
 
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", range(8))
 def test_walk_equals_the_oracle(block: int) -> None:
     rng = random.Random(block)
     dropped = near = crossing = 0
-    for _ in range(300):
+    for _ in range(250):
         settings, rows, cases = one_case(rng)
         people = members(settings, rows)
         prune = Prune(settings, limit=rng.choice([5, 10**6]))
         hashed = [i for i, m in enumerate(people) if m.values is not None]
-        for i in rng.sample(hashed, len(hashed)):
-            pass
         for i in hashed:
             prune.add(people[i])
         needed = {rows[i]["name"] for i, yes in zip(hashed, prune.marked(), strict=True) if yes}
@@ -142,4 +140,4 @@ def test_walk_equals_the_oracle(block: int) -> None:
         near += sum(kind == "near" for _, kind, _ in found.values())
         by_name = {row["name"]: row for row in rows}
         crossing += sum(by_name[n]["split"] != by_name[v[0]]["split"] for n, v in found.items())
-    assert dropped > 1000 and near > 200 and crossing > 30, "the inputs no longer exercise the verdicts"
+    assert dropped > 800 and near > 150 and crossing > 30, "the inputs no longer exercise the verdicts"

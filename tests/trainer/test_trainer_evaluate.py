@@ -44,7 +44,9 @@ def data(build: Build, tiny: dict[str, Any]) -> Path:
 def net(tiny: dict[str, Any]) -> GPT:
     model = GPT(resolve(tiny).model(257)).initialise(3)
     with torch.no_grad():
-        model.embedding.weight.mul_(20)  # far from uniform, so that a wrong context shows
+        random = torch.Generator().manual_seed(4)
+        for weight in model.parameters():  # far from uniform, so that a wrong context shows
+            weight.normal_(0.0, 0.3, generator=random)
     return model
 
 
@@ -116,17 +118,22 @@ def test_bytes_that_disagree_with_the_tokens_are_an_error(data: Path, net: GPT) 
         evaluation.evaluate(data, net, label="x", split="validation", step=0, origin="test")
 
 
-def test_an_empty_split_and_another_vocabulary_are_errors(data: Path, net: GPT, tiny: dict[str, Any]) -> None:
+def test_an_empty_split_a_bad_label_and_another_vocabulary_are_errors(
+    data: Path, net: GPT, tiny: dict[str, Any]
+) -> None:
     with pytest.raises(TrainingError, match="the split test has no tokens"):
         evaluation.evaluate(data, net, label="x", split="test", step=0, origin="t")
+    with pytest.raises(TrainingError, match="label '../x'"):
+        evaluation.evaluate(data, net, label="../x", split="validation", step=0, origin="t")
     other = GPT(resolve(tiny).model(100)).initialise(0)
     with pytest.raises(TrainingError, match="a vocabulary of 100, the data one of 257"):
         evaluation.evaluate(data, other, label="x", split="validation", step=0, origin="t")
 
 
 def test_the_commands_make_a_before_and_after_table_and_text(
-    data: Path, capsys: pytest.CaptureFixture[str]
+    build: Build, tiny: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    data = build({"a": [40] * 8, "b": [20] * 9}, validation={"a": [30], "b": [30]}, model=tiny)
     assert train_main(["--data", str(data), "--threads", "1", "--max-epochs", "99", "--steps", "30"]) == 0
     base = ["--data", str(data), "--threads", "1"]
     assert evaluation.main([*base, "--checkpoint", "init"]) == 0

@@ -23,6 +23,15 @@ def model(**changes: object) -> GPT:
     return GPT(ModelConfig.model_validate(config)).initialise(0)
 
 
+def stirred(**changes: object) -> GPT:
+    """Return a model whose blocks do something: as initialised, they add nothing to the stream."""
+    net, random = model(**changes), torch.Generator().manual_seed(8)
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.normal_(0.0, 0.3, generator=random)
+    return net
+
+
 def losses(net: GPT, tokens: torch.Tensor, segments: torch.Tensor | None) -> torch.Tensor:
     hidden = net(tokens[:, :-1], segments)
     return token_losses(hidden.flatten(0, 1), net.vocabulary, tokens[:, 1:].flatten()).view(len(tokens), -1)
@@ -37,7 +46,7 @@ def test_first_loss_is_that_of_a_uniform_guess() -> None:
 
 
 def test_a_documents_loss_does_not_move_with_its_neighbour() -> None:
-    net = model()
+    net = stirred()
     random = torch.Generator().manual_seed(2)
     tokens = torch.randint(1, VOCAB, (1, 17), generator=random)
     segments = torch.tensor([[0] * 7 + [1] * 9])
@@ -51,7 +60,7 @@ def test_a_documents_loss_does_not_move_with_its_neighbour() -> None:
 
 def test_a_document_alone_scores_as_in_the_middle_of_a_window() -> None:
     # Rotary positions are relative, so only rounding may differ.
-    net = model()
+    net = stirred()
     tokens = torch.randint(1, VOCAB, (1, 17), generator=torch.Generator().manual_seed(3))
     segments = torch.tensor([[0] * 7 + [1] * 9])
     together = losses(net, tokens, segments)[:, 7:]
@@ -60,7 +69,7 @@ def test_a_document_alone_scores_as_in_the_middle_of_a_window() -> None:
 
 
 def test_no_position_sees_the_future() -> None:
-    net = model()
+    net = stirred()
     tokens = torch.randint(0, VOCAB, (1, 16), generator=torch.Generator().manual_seed(4))
     changed = tokens.clone()
     changed[0, 9] = (changed[0, 9] + 1) % VOCAB
@@ -69,7 +78,7 @@ def test_no_position_sees_the_future() -> None:
 
 
 def test_cache_gives_the_states_of_the_whole_window() -> None:
-    net = model()
+    net = stirred()
     tokens = torch.randint(0, VOCAB, (1, 12), generator=torch.Generator().manual_seed(5))
     caches = [Cache() for _ in net.blocks]
     steps = [net(tokens[:, :5], caches=caches)]

@@ -18,6 +18,7 @@ from pile_curate.hashing import fingerprint
 from pile_curate.recipe import STAGES, Recipe, load_recipe, parse_recipe
 from pile_curate.recipe_models import DedupRules, ReferenceModel
 from pile_curate.recipe_schema import json_schema, registered_formats, schema_text
+from pile_curate.recipe_schema import main as schema_main
 
 ROOT = Path(__file__).parents[2]
 
@@ -135,12 +136,15 @@ def test_roots_come_from_the_command_line_then_the_source_then_the_recipes_folde
 def test_paths_of_models_start_at_the_recipes_folder() -> None:
     sha = "0" * 64
     recipe = build(
-        tokenizer={"path": "t/tokenizer.json", "sha256": sha}, language={"model": {"path": "../m.bin", "sha256": sha}}
+        tokenizer={"path": "t/tokenizer.json", "sha256": sha},
+        language={"model": {"path": "../m.bin", "sha256": sha}},
     )
     assert recipe.tokenizer.path == "/data/t/tokenizer.json" and recipe.tokenizer.training is None
     assert recipe.language_model is not None and recipe.language_model.path == "/m.bin"
-    settings = recipe.settings("web")
-    assert settings.language is not None and settings.language.model == recipe.language_model
+    assert recipe.settings("web").language_model == recipe.language_model
+    own = build(source(language={"model": {"path": "x.bin", "sha256": sha}}), source("b"), language="off")
+    mine = own.settings("web").language_model
+    assert mine is not None and mine.path == "/data/x.bin" and own.settings("b").language_model is None
     assert build(language="off").language_model is None
 
 
@@ -246,3 +250,10 @@ def test_model_keys_and_presets_are_the_trainers() -> None:
     for preset in config.PRESETS:
         assert build(model={"preset": preset}).model.preset == preset
     assert config.resolve(build().model.model_dump(exclude_none=True)).preset == "tiny"
+
+
+def test_the_schema_is_written_by_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert schema_main(["--write", str(tmp_path / "new")]) == 0
+    written = Path(capsys.readouterr().out.strip())
+    assert written.name == "recipe.schema.json"
+    assert written.read_text("utf-8") == schema_text(registered_formats())

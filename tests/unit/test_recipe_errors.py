@@ -145,7 +145,6 @@ def test_every_problem_of_a_file_is_reported_at_once_with_place_and_line(tmp_pat
         ),
         ({"mixture": {"total": "6_000"}}, "mixture.total", "write 6000"),
         ({"language": False}, "language", "write off"),
-        ({"sources": [source(language={"model": {}})]}, "sources[0].language.model", "once for the whole corpus"),
         ({"min_score": 0.5}, "min_score", "belongs under language or sources"),
         ({"limits": {"cpu_seconds": float("inf")}}, "limits.cpu_seconds", "Infinity is not allowed"),
     ],
@@ -258,4 +257,4 @@ def test_any_value_anywhere_is_answered_with_problems_never_another_error(
         parse_recipe(raw, formats=FORMATS, prose={})
     except RecipeError as error:
         assert error.problems
-        assert all(problem.what and "~" not in problem.where for problem in error.problems)
+        assert all(problem.what and "~settings" not in problem.where for problem in error.problems)

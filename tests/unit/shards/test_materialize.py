@@ -53,7 +53,7 @@ def export(tmp_path: Path, shards: list[str], name: str, **options):
     work = tmp_path / f"work-{name}"
     out = tmp_path / name / "attempts" / "a"
     options = {"epochs": EPOCHS, "seed": SEED, "buckets": 5, **options}
-    entries = materialize(shards, str(out), str(work), **options)
+    entries = materialize(shards, str(out), str(tmp_path / name), str(work), **options)
     assert [p for p in work.rglob("*") if p.is_file()] == [], "bucket files are gone"
     return tmp_path / name, entries
 
@@ -137,7 +137,7 @@ def test_mistakes_are_named(tmp_path, rows, cut) -> None:
     with pytest.raises(MixtureError, match="between 1 and"):
         scatter(shard, str(tmp_path / "w"), "x", epochs=EPOCHS, seed=1, buckets=0)
     with pytest.raises(ValueError, match="unknown format 'csv'"):
-        gather(0, [], str(tmp_path), formats=["csv"])
+        gather(0, [], str(tmp_path), str(tmp_path), formats=["csv"])
 
 
 def test_a_cut_bucket_file_is_found(tmp_path, rows, cut) -> None:
@@ -148,10 +148,10 @@ def test_a_cut_bucket_file_is_found(tmp_path, rows, cut) -> None:
     for length in (0, 50, len(raw) // 2):
         Path(part.path).write_bytes(raw[:length])
         with pytest.raises(DatasetDamaged):
-            gather(0, [part], out)
+            gather(0, [part], out, out)
     Path(part.path).unlink()
     with pytest.raises(DatasetDamaged, match="run materialize again"):
-        gather(0, [part], out)
+        gather(0, [part], out, out)
 
 
 def test_epochs_come_from_the_mixture() -> None:

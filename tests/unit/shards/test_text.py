@@ -38,7 +38,13 @@ def load(root: Path, entry) -> list[dict]:
 
 
 def test_both_formats_hold_the_same_rows_by_split_and_source(attempt, rows, write_documents) -> None:
-    shards = TextShards(str(attempt), str(attempt.parent.parent), "00000", pile_set_names={"wiki": "Wikipedia (en)"}, facts={"key": "k"})
+    shards = TextShards(
+        str(attempt),
+        str(attempt.parent.parent),
+        "00000",
+        pile_set_names={"wiki": "Wikipedia (en)"},
+        facts={"key": "k"},
+    )
     assert shards.add_file(write_documents(rows), every(rows)) == len(rows)
     entries = shards.close()
     root = attempt.parent.parent
@@ -125,7 +131,10 @@ def test_a_name_is_never_written_twice(attempt, rows, write_documents) -> None:
 
 
 def test_an_error_leaves_no_file(attempt, rows, write_documents) -> None:
-    with pytest.raises(RuntimeError), TextShards(str(attempt), str(attempt.parent.parent), "00000", max_bytes=30) as shards:
+    with (
+        pytest.raises(RuntimeError),
+        TextShards(str(attempt), str(attempt.parent.parent), "00000", max_bytes=30) as shards,
+    ):
         shards.add_file(write_documents(rows), every(rows))
         raise RuntimeError
     assert [p for p in attempt.rglob("*") if p.is_file()] == []

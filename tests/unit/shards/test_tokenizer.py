@@ -26,6 +26,7 @@ from pile_curate.shards.tokenizer import (
 )
 from pile_curate.shards.tokens import TokenPart
 
+HERE = Path(__file__).resolve().parent
 SENTENCE = "the corpus of a pile is read by many small models that learn what was written before"
 WORDS = SENTENCE.split()
 TEXTS = [" ".join(WORDS[(n * k) % len(WORDS)] for k in range(1, 40)) + f"\n{n}\n" for n in range(60)]
@@ -44,14 +45,14 @@ def saved(tmp_path_factory) -> Path:
 
 def test_training_gives_the_same_bytes_in_any_order_and_thread_count(tmp_path) -> None:
     code = (
-        "import sys, hashlib; sys.path.insert(0, 'tests/unit/shards');"
+        f"import sys, hashlib; sys.path[:0] = [{str(HERE)!r}, {str(HERE.parents[2])!r}];"
         "from test_tokenizer import TEXTS; from pile_curate.shards.tokenizer import train_tokenizer;"
         "print(hashlib.sha256(train_tokenizer(TEXTS, 300).to_str().encode()).hexdigest())"
     )
     here = train_tokenizer(reversed(TEXTS), 300).to_str().encode()
     found = {hashlib.sha256(here).hexdigest()}
     for parallel, seed in (("true", "1"), ("false", "2")):
-        env = {**os.environ, "TOKENIZERS_PARALLELISM": parallel, "PYTHONHASHSEED": seed, "PYTHONPATH": "."}
+        env = {**os.environ, "TOKENIZERS_PARALLELISM": parallel, "PYTHONHASHSEED": seed}
         run = subprocess.run(
             [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
         )
@@ -143,6 +144,7 @@ def test_a_shard_becomes_a_part_that_decodes_to_its_texts(saved, attempt, make, 
         attempt.parent.parent / shard.path,
         prefix,
         loaded,
+        root=out,
         source="wiki",
         split="train",
         facts={"of": shard.path},
@@ -169,5 +171,12 @@ def test_a_shard_without_ids_is_damage(saved, attempt) -> None:
 
     pq.write_table(pa.Table.from_pylist([{"text": "a", "meta": None}], schema=SHARD), attempt / "s.parquet")
     with pytest.raises(DatasetDamaged, match="without text or doc_id"):
-        tokenize_shard(attempt / "s.parquet", attempt / "p", load_tokenizer(saved), source="s", split="train")
+        tokenize_shard(
+            attempt / "s.parquet",
+            attempt / "p",
+            load_tokenizer(saved),
+            root=attempt,
+            source="s",
+            split="train",
+        )
     assert not list(attempt.glob("p.*"))

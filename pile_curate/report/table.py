@@ -1,0 +1,158 @@
+"""Print the report's figures as aligned text, for terminals and logs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pile_curate.report.data import ReportData, Source
+from pile_curate.report.format import count, percent, size, visible, words
+
+
+def terminal_table(data: ReportData) -> str:
+    """Return the page's figures as text: flow, reasons, mixture, bits per byte; some 130 columns wide."""
+    parts = [f"{visible(data.name)}: {_headline(data)}", _flow(data), _reasons(data)]
+    if data.mixture:
+        parts.append(_mixture(data))
+    if data.evaluations:
+        parts.append(_bits(data))
+    wrong = data.imbalances()
+    parts.append(
+        "\n".join(["These sums do not balance, please report it:", *wrong])
+        if wrong
+        else "Every raw record and every document is accounted for: the sums balance for each source."
+    )
+    return "\n\n".join(part for part in parts if part)
+
+
+def _headline(data: ReportData) -> str:
+    kept, documents = data.sum("kept"), data.sum("documents")
+    return (
+        f"{count(data.sum('records_in'))} raw records -> {count(documents)} documents ->"
+        f" {count(kept)} kept ({percent(kept, documents)}), {size(data.sum('kept_bytes'))} of text"
+    )
+
+
+def _flow(data: ReportData) -> str:
+    head = [
+        "source",
+        "format",
+        "raw",
+        "records in",
+        "policy",
+        "damaged",
+        "documents",
+        "rules",
+        "exact",
+        "near",
+        "kept",
+        "kept text",
+        "kept %",
+    ]
+
+    def row(name: str, form: str, sources: Sequence[Source]) -> list[str]:
+        numbers = [
+            sum(s.records_in for s in sources),
+            sum(s.rejected("policy") for s in sources),
+            sum(s.rejected("error") for s in sources),
+            sum(s.documents for s in sources),
+            sum(s.dropped("decide") for s in sources),
+            sum(s.dropped("dedup", "exact_duplicate") for s in sources),
+            sum(s.dropped("dedup", "near_duplicate") for s in sources),
+            sum(s.kept for s in sources),
+        ]
+        return [
+            name,
+            form,
+            size(sum(s.raw_bytes for s in sources)),
+            *map(count, numbers),
+            size(sum(s.kept_bytes for s in sources)),
+            percent(numbers[-1], numbers[3]),
+        ]
+
+    rows = [row(s.name, s.format, [s]) for s in data.sources]
+    return aligned(head, rows, text=2, foot=row("all", "", data.sources))
+
+
+def _reasons(data: ReportData) -> str:
+    rows = []
+    for source in data.sources:
+        for reject in source.rejects:
+            amount = reject.records or reject.rows
+            unit = "records" if reject.records else "files"
+            rows.append(
+                [source.name, "extract", words(reject.reason), reject.kind, f"{count(amount)} {unit}"]
+            )
+        rows += [
+            [source.name, d.stage, words(d.reason), "", f"{count(d.documents)} documents"]
+            for d in source.drops
+        ]
+    return aligned(["source", "stage", "reason", "kind", "number"], rows, text=4) if rows else ""
+
+
+def _mixture(data: ReportData) -> str:
+    rows = [
+        [
+            m.name,
+            m.asked,
+            f"{100 * m.weight:.2f} %",
+            f"{m.epochs:.3f}",
+            size(m.available_bytes),
+            count(m.available_tokens),
+            count(m.tokens),
+        ]
+        for m in data.mixture
+    ]
+    head = ["source", "asked", "share", "epochs", "train text", "train tokens", "tokens seen"]
+    foot = [
+        "all",
+        "",
+        "100.00 %",
+        "",
+        size(sum(m.available_bytes for m in data.mixture)),
+        count(sum(m.available_tokens for m in data.mixture)),
+        count(sum(m.tokens for m in data.mixture)),
+    ]
+    return aligned(head, rows, text=2, foot=foot)
+
+
+def _bits(data: ReportData) -> str:
+    shown = data.evaluations
+
+    def row(name: str, values: Sequence[float | None]) -> list[str]:
+        cells = ["-" if value is None else f"{value:.4f}" for value in values]
+        if len(values) > 1:
+            first, last = values[0], values[-1]
+            cells.append("-" if first is None or last is None else f"{last - first:+.4f}")
+        return [name, *cells]
+
+    names = [s.name for s in data.sources if any(s.name in e.sources for e in shown)]
+    head = ["bits per byte", *(visible(e.label) for e in shown), *(["change"] if len(shown) > 1 else [])]
+    rows = [row(name, [e.sources.get(name) for e in shown]) for name in names]
+    return aligned(head, rows, text=1, foot=row("all", [e.overall for e in shown]))
+
+
+def aligned(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, text: int = 1, foot: Sequence[str] | None = None
+) -> str:
+    """Return rows as columns: the first ``text`` ones to the left, the rest to the right, rules between.
+
+    >>> print(aligned(["a", "n"], [["x", "10"]], foot=["all", "10"]))
+    a     n
+    ---  --
+    x    10
+    ---  --
+    all  10
+    """
+    body = [list(map(str, row)) for row in [head, *rows, *([foot] if foot else [])]]
+    widths = [max(len(row[i]) for row in body) for i in range(len(head))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = [
+            cell.ljust(width) if i < text else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        return "  ".join(cells).rstrip()
+
+    rule = line(["-" * width for width in widths])
+    lines = [line(body[0]), rule, *map(line, body[1 : 1 + len(rows)])]
+    return "\n".join([*lines, *([rule, line(body[-1])] if foot else [])])

@@ -1,0 +1,118 @@
+"""Test main-content extraction: what is kept, what is trimmed, the fallback, and hostile pages."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from pile_curate.extract.html import MAX_DEPTH, HtmlOptions, extract, flatten
+
+PROSE = "The ferry leaves the old harbour at seven and comes back when the fog has lifted from the bay."
+
+
+def page(body: str, head: str = "<title>T</title>") -> str:
+    """Wrap a body."""
+    return f"<!doctype html><html lang=en><head>{head}</head><body>{body}</body></html>"
+
+
+def main(inner: str, options: HtmlOptions | None = None) -> str:
+    """Return the text of a page with this main element."""
+    got = extract(page(f"<nav><a href=/>Home</a></nav><main>{inner}</main>"), options or HtmlOptions())
+    assert got.part == "main"
+    return got.text
+
+
+def test_structure_survives_as_plain_text() -> None:
+    text = main(
+        f"<h1>Ferries &amp; <i>fog</i></h1><p>{PROSE}<p>One<br>two &lt;three&gt;"
+        f"<ul><li>{PROSE}<li>c {PROSE}</ul><ol><li>x<li>y</ol>"
+        f"<pre>if a &lt; b:\n    go()</pre><table><tr><td>1<td>2<tr><td>3<td>4</table><p>{PROSE}"
+    )
+    assert text == (
+        f"Ferries & fog\n\n{PROSE}\n\nOne\ntwo <three>\n\n- {PROSE}\n- c {PROSE}\n\n1. x\n2. y\n\n"
+        f"if a < b:\n    go()\n1\t\t2\n3\t\t4\n\n{PROSE}"
+    )
+
+
+def test_link_lists_trailing_lines_and_empty_headings_go() -> None:
+    text = main(
+        f"<h1>Ferry</h1><p>{PROSE}</p><div><a href=1>Read also this</a></div><div><a href=2>And that</a></div>"
+        f"<h2>Kept</h2><p>{PROSE}</p><p><a href=3>One link may stand alone</a></p><p>{PROSE}</p>"
+        "<h2>Related</h2><div>Teaser</div><h2>Newsletter</h2>"
+    )
+    assert text == f"Ferry\n\n{PROSE}\n\nKept\n\n{PROSE}\n\nOne link may stand alone\n\n{PROSE}"
+
+
+def test_trimming_can_be_switched_off() -> None:
+    assert "Related" in main(f"<p>{PROSE}</p><h2>Related</h2>", HtmlOptions(trim=False))
+
+
+def test_sentences_of_any_script_end_a_page() -> None:
+    ending = "霧が晴れると、渡し船は古い港に戻ってくる。"
+    assert main(f"<p>{PROSE}</p><div>{ending}</div><div>共有する</div>") == f"{PROSE}\n\n{ending}"
+
+
+def test_an_unclosed_link_does_not_swallow_the_page() -> None:
+    for link in ("name=top", "href=x"):
+        text = main(f"<p><a {link}>Start<p>{PROSE} {PROSE} {PROSE}<p>{PROSE} {PROSE} {PROSE}")
+        assert text.count(PROSE) == 6
+
+
+def test_comments_and_image_descriptions_are_options() -> None:
+    inner = f'<p>{PROSE}</p><img alt="A ferry in fog"><section class=comments><p>First! {PROSE}</p></section>'
+    assert "First!" not in main(inner) and "A ferry in fog" not in main(inner)
+    assert "First!" in main(inner, HtmlOptions(comments=True))
+    assert "A ferry in fog" in main(inner, HtmlOptions(alt_texts=True, trim=False))
+
+
+def test_cookie_notices_go_but_cookie_recipes_stay() -> None:
+    text = main(
+        f'<div class="cookie-notice"><p>We use cookies. {PROSE}</p></div><div class=category-cookies><p>{PROSE}</p>'
+    )
+    assert text == PROSE
+
+
+def test_title_language_and_licences() -> None:
+    head = "<title> A\n ferry </title><link rel='license' href='https://l.example/1'>"
+    got = extract(
+        page(f"<p>{PROSE}</p><a href=//x>x</a> http://creativecommons.org/licenses/by-sa/4.0/deed", head)
+    )
+    assert (got.title, got.language) == ("A ferry", "en")
+    assert got.licences == ("http://creativecommons.org/licenses/by-sa/4.0", "https://l.example/1")
+
+
+def test_prose_of_the_body_is_the_fallback() -> None:
+    wrapped = f"<div class=modal><ul><li><a href=1>Home</a></ul><h1>Ferry</h1>{f'<p>{PROSE}</p>' * 4}</div>"
+    got = extract(page(wrapped))
+    assert got.part == "body" and got.text == "Ferry\n\n" + "\n\n".join([PROSE] * 4)
+
+
+@pytest.mark.parametrize(
+    "html", ["", "<title>x</title>", "<nav><a href=1>Home</a></nav>", "\x00", "<!--", "<p>"]
+)
+def test_pages_without_content_are_empty(html: str) -> None:
+    got = extract(html)
+    assert (got.text, got.part) == ("", "none")
+
+
+@pytest.mark.parametrize(
+    "tag", ["div", "b", "span", "table><tr><td", "ul><li", "p", "blockquote", "svg", "select", "a"]
+)
+@pytest.mark.parametrize("close", [True, False])
+def test_nested_bombs_are_cheap(tag: str, close: bool) -> None:
+    names = tag.split("><")
+    opening = "".join(f"<{name}>" for name in names) * 100_000
+    closing = "".join(f"</{name}>" for name in reversed(names)) * 100_000 if close else ""
+    start = time.process_time()
+    extract(opening + f"<p>{PROSE}</p>" + closing)
+    assert time.process_time() - start < 5
+
+
+def test_flattening_keeps_the_text_and_normal_pages() -> None:
+    normal = page("<div>" * 300 + "x" + "</div>" * 300 + "<br>" * 3000)
+    assert flatten(normal) is normal
+    deep = "<div>" * 9000 + "core" + "</div>" * 9000 + "<p>after"
+    flat = flatten(deep)
+    assert flat.count("<div>") == flat.count("</div>") == MAX_DEPTH
+    assert "core" in flat and flat.endswith("<p>after")
