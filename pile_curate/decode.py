@@ -1,8 +1,8 @@
 """Decompress gz, zst, bz2 and xz with bounded memory, member by member, and never end early in silence.
 
 The standard readers fall short here: some stop quietly at a truncation or ignore what follows the
-first member, and zstandard may expand 1 MiB into 32 GiB in one call. This decoder pulls small slices,
-limits what one step may produce, knows where each member begins, and tells the end from an accident.
+first member, and zstandard may expand 1 MiB into 32 GiB in one call. This decoder pulls small slices (of
+zst: one block, which makes 128 KiB at most), knows where each member begins, and tells the end from an accident.
 
 Formats: RFC 1952 (gz), RFC 8878 (zst, with skippable frames), the xz file format 1.1.0, bzip2 1.0.
 """
@@ -17,9 +17,9 @@ from typing import Protocol
 
 RAW_CHUNK = 1 << 18
 _SLICE = 1 << 16
-_ZSTD_SLICE = 1 << 11  # an RLE block makes 128 KiB of 4 bytes: 2 KiB can become 64 MiB, not more
 ZSTD_WINDOW = 1 << 31  # ``zstd --long=31``, which some public dumps use
 
+_ZSTD_HEAD = 18
 _BZ2_STARTS = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")
 HEAD_BYTES = 10
 """How many bytes ``sniff`` needs to decide."""
@@ -99,6 +99,34 @@ class _Zstd:
         return out
 
 
+class _ZstdBlocks:
+    """Say how long the next piece of a zstd frame is: its header, then block by block (RFC 8878, 3.1.1).
+
+    It only cuts the input; whether the frame is sound is for the library to say.
+    """
+
+    def __init__(self) -> None:
+        self.left = 0
+        self._inside = False
+        self._checksum = 0
+
+    def begin(self, head: bytes) -> None:
+        """Look at the bytes ahead and set ``left`` to the length of the piece that they begin."""
+        if self._inside and len(head) >= 3:
+            word = int.from_bytes(head[:3], "little")
+            last, kind, size = word & 1, word >> 1 & 3, word >> 3
+            self.left = 3 + (1 if kind == 1 else size) + self._checksum * last
+        elif not self._inside and head[:4] == b"\x28\xb5\x2f\xfd" and len(head) >= 5:
+            flags = head[4]
+            single = flags >> 5 & 1
+            content = (single, 2, 4, 8)[flags >> 6]
+            self._checksum = 4 * (flags >> 2 & 1)
+            self.left = 4 + 1 + (1 - single) + (0, 1, 2, 4)[flags & 3] + content
+            self._inside = True
+        else:
+            self.left = _SLICE if not self._inside and len(head) >= 5 else max(1, len(head))
+
+
 def _new_codec(name: str) -> _Codec:
     if name == "gz":
         return _Gzip()
@@ -127,7 +155,8 @@ class Decoder:
         self._block, self._at, self._block_start = b"", 0, base
         self._base = base
         self._native: _Codec | None = None
-        self.slice = _ZSTD_SLICE if codec == "zst" else _SLICE
+        self.slice = _SLICE
+        self._blocks = _ZstdBlocks()
         self._errors = _codec_errors() if codec else ()
         self._members = 0
         self._failed, self._ended = "", False
@@ -139,7 +168,7 @@ class Decoder:
         return self._block_start + self._at
 
     def read(self, limit: int) -> bytes:
-        """Return the next bytes, at most ``limit`` (zst: up to 64 MiB more); ``b""`` at a clean end.
+        """Return the next bytes, at most ``limit`` (zst: up to 128 KiB more); ``b""`` at a clean end.
 
         Raises ``Damage``, again on each later call; whatever one failing step had produced is lost, so step finely to salvage.
         """
@@ -171,15 +200,26 @@ class Decoder:
                 return b"", True
             self._native = _new_codec(self._codec)
         native = self._native
-        data = self._take(self.slice) if native.hungry else b""
+        hungry = native.hungry
+        data = self._feed() if hungry else b""
         out = self._step(native, data, limit)
         if native.eof:
             self._at -= native.unused
             self._native = None
             return out, True
-        if native.hungry and not data and not out:
+        if hungry and not data and not out:
             raise self._damage(f"{self._codec} stream is truncated")
         return out, False
+
+    def _feed(self) -> bytes:
+        """Take the next slice of input; of zst never more than one block, so that its output is bounded."""
+        if self._codec != "zst":
+            return self._take(self.slice)
+        if not self._blocks.left:
+            self._blocks.begin(self._peek(_ZSTD_HEAD))
+        data = self._take(min(self._blocks.left, self.slice))
+        self._blocks.left -= len(data)
+        return data
 
     def _step(self, native: _Codec, data: bytes, limit: int) -> bytes:
         try:
@@ -205,6 +245,7 @@ class Decoder:
             what = "trailing bytes that are no" if self._members else "not a"
             raise self._damage(f"{what} {self._codec} member at raw byte {self.consumed}")
         self.member = self.consumed
+        self._blocks = _ZstdBlocks()
         self._members += 1
         return True
 

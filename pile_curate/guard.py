@@ -8,7 +8,7 @@ own becomes a ``GuardFailure``. Every item is therefore run at most twice.
 
 This contains accidents. It is no sandbox: code that has taken over the child has this user's rights.
 
-Cost on one Xeon core: about 60 ms to start a child, about 30 µs an item of 10 kB.
+Cost, measured on a shared server core: 70 ms to start a child, 46 µs an item of 10 kB.
 """
 
 from __future__ import annotations

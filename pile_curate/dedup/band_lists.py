@@ -49,7 +49,14 @@ def _rehash(old_keys: Hashes, old: Any, size: int) -> Any:
 
 @compiled
 def _append(
-    bands: Hashes, salts: Hashes, document: int, cap: int, table_keys: Hashes, slots: Any, links: Any, used: Any
+    bands: Hashes,
+    salts: Hashes,
+    document: int,
+    cap: int,
+    table_keys: Hashes,
+    slots: Any,
+    links: Any,
+    used: Any,
 ) -> bool:
     """Append a document to its lists; says whether some list was full, so that it is missing there."""
     heads, tails, counts = slots[0], slots[1], slots[2]
@@ -121,22 +128,23 @@ def _mark(
     bands: Hashes, salts: Hashes, values: Any, minimum: int, cap: int, document: int, table_keys: Hashes, slots: Any,
     links: Any, signatures: Any, marked: Any,
 ) -> None:  # fmt: skip
-    """Mark ``document`` and earlier ones if they could be a pair; all of a list that is full are marked."""
+    """Mark ``document`` and earlier ones that could be a pair with it.
+
+    A full list may lack documents. Those were marked when they were left out, and whoever meets the full list
+    is marked here, so every pair that is not compared has both its members marked.
+    """
     heads, counts = slots[0], slots[2]
     for band in bands:
         for salt in salts:
             at = _slot(table_keys, counts, mix64(band ^ salt))
             if counts[at] == 0:
                 continue
-            everyone = counts[at] >= cap
-            if everyone:
+            if counts[at] >= cap:
                 marked[document] = True
             entry = heads[at]
             while entry >= 0:
                 other = links[0, entry]
-                if not (marked[document] and marked[other]) and (
-                    everyone or _agree(signatures[other], values) >= minimum
-                ):
+                if not (marked[document] and marked[other]) and _agree(signatures[other], values) >= minimum:
                     marked[document] = True
                     marked[other] = True
                 entry = links[1, entry]

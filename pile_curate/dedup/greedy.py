@@ -134,8 +134,8 @@ class Prune:
     """Say which documents of a component can be in a candidate pair at all, before any text is read.
 
     A superset, found without knowing who is kept: a pair that shares a band, is comparable and agrees in m
-    positions marks both. To bound the work, a band's list stops at ``cap`` documents; once a list is full, all
-    in it and all that meet it are marked, so at most ``cap`` comparisons per band and document are made.
+    positions marks both. To bound the work, a band's list stops at ``cap`` documents; who finds it full is
+    marked unseen, so at most ``cap`` comparisons per band and document are made.
     Beyond ``limit`` documents in one component everything is marked, so memory is bounded by the
     signatures of ``limit`` documents (a million: about 2 GB with lists).
     """

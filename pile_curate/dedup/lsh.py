@@ -91,9 +91,13 @@ def band_keys(values: npt.NDArray[np.uint32], bands: int, rows: int) -> npt.NDAr
     different bands have equal keys once in 2^64, and then the agreement and the Jaccard still decide.
     """
     if bands * rows > values.shape[1]:
-        raise ValueError(f"{bands} bands of {rows} rows need {bands * rows} values; there are {values.shape[1]}")
+        raise ValueError(
+            f"{bands} bands of {rows} rows need {bands * rows} values; there are {values.shape[1]}"
+        )
     used = values[:, : bands * rows].reshape(len(values), bands, rows).astype(np.uint64)
-    keys = np.broadcast_to(np.arange(1, bands + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15), used.shape[:2])
+    keys = np.broadcast_to(
+        np.arange(1, bands + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15), used.shape[:2]
+    )
     for row in range(rows):
         keys = _mix(keys ^ used[:, :, row]) + np.uint64(0xD6E8FEB86659FD93)
     return np.ascontiguousarray(keys)

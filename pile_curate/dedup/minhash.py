@@ -60,7 +60,15 @@ def _insert(table: Hashes, mask: int, shingle: int) -> bool:
 
 @compiled
 def _collect(
-    data: Bytes, start: int, stop: int, ngram: int, seed: int, kind: Bytes, utf8: Any, table: Hashes, dense: Hashes
+    data: Bytes,
+    start: int,
+    stop: int,
+    ngram: int,
+    seed: int,
+    kind: Bytes,
+    utf8: Any,
+    table: Hashes,
+    dense: Hashes,
 ) -> Any:
     """Return (table, dense, words, distinct): the document's distinct shingles are ``dense[:distinct]``."""
     words = np.int64(0)
@@ -213,10 +221,14 @@ def signature_values(signatures: pa.Array, permutations: int) -> npt.NDArray[np.
     present = signatures.drop_null().cast(pa.large_binary())
     buffers = text_buffers(present)
     if np.any(np.diff(buffers.offsets) != 4 * permutations):
-        raise ValueError(f"a signature is not {4 * permutations} bytes long; annotate ran with other settings")
+        raise ValueError(
+            f"a signature is not {4 * permutations} bytes long; annotate ran with other settings"
+        )
     body = buffers.data[int(buffers.offsets[0]) : int(buffers.offsets[-1])]
-    return body.view(np.uint32).reshape(len(present), permutations) if body.size else (
-        np.empty((0, permutations), np.uint32)
+    return (
+        body.view(np.uint32).reshape(len(present), permutations)
+        if body.size
+        else (np.empty((0, permutations), np.uint32))
     )
 
 

@@ -71,7 +71,9 @@ class SetReader:
             return self._sets[place]
         raw = self._open(place.file).read_at(8 * place.length, 8 * place.offset)
         if len(raw) != 8 * place.length:
-            raise DatasetDamaged(f"{self._inner}/{place.file} ends before shingle {place.offset + place.length}")
+            raise DatasetDamaged(
+                f"{self._inner}/{place.file} ends before shingle {place.offset + place.length}"
+            )
         shingles = np.frombuffer(raw, "<u8")
         if 8 * place.length <= self._budget:
             self._sets[place] = shingles

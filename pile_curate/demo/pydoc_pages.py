@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import pydoc
 import re
 import sys
@@ -21,7 +20,8 @@ _CORNER = re.compile(r'<td class="extra">.*?</td>', re.DOTALL)
 _INHERITED = re.compile(r"<hr>\n[^<]*inherited from .*?(?=<hr>|</td></tr></table>)", re.DOTALL)
 _ORDER = re.compile(r"<dl><dt>Method resolution order:</dt>.*?</dl>", re.DOTALL)
 _HEADING = re.compile(r'<td class="section-title"[^>]*>(.*?)</td>', re.DOTALL)
-_LAYOUT = re.compile(r"<(/?)(?:table|tr|td)\b[^>]*>")
+_LAYOUT = re.compile(r"<(/?)(?:table|tr|td|dl|dd)\b[^>]*>")
+_TERM = re.compile(r"<(/?)dt\b[^>]*>")
 _CODE = re.compile(r'<span class="code">(.*?)</span>', re.DOTALL)
 MAX_PAGE = 200_000
 """Longer pages (mostly inherited methods, many times over) are left out."""
@@ -31,18 +31,15 @@ def page(name: str) -> str:
     """Return a module's page, without what depends on this machine."""
     writer = pydoc.HTMLDoc()
     text = writer.page(name, writer.docmodule(importlib.import_module(name)))
-    text = _CORNER.sub("", _FILE_LINK.sub("", _ADDRESS.sub("", text)))
+    text = _CORNER.sub("", _FILE_LINK.sub("", text))
     text = _HEADING.sub(_heading, _ORDER.sub("", _INHERITED.sub("", text)))
-    text = _LAYOUT.sub(r"<\1div>", _CODE.sub(_preformatted, text))
-    for path in sorted(
-        {sysconfig.get_path("stdlib"), sys.prefix, sys.base_prefix, os.getcwd()}, key=len, reverse=True
-    ):
-        text = text.replace(path, "/python")
-    return text
+    text = _LAYOUT.sub(r"<\1div>", _TERM.sub(r"<\1p>", _CODE.sub(_preformatted, text)))
+    text = _ADDRESS.sub("", text.replace("&amp;lt;", "&lt;").replace("&amp;gt;", "&gt;"))  # pydoc escapes twice
+    return text.replace(sysconfig.get_path("stdlib"), "/python")
 
 
 def _heading(match: re.Match[str]) -> str:
-    words = re.sub(r"<[^>]*>|&nbsp;", " ", match[1])
+    words = re.sub(r"<[^>]*>", "", match[1].replace("<br>", " ")).replace("&nbsp;", " ")
     return f"<h2>{' '.join(words.split())}</h2>"
 
 

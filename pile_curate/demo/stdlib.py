@@ -31,7 +31,7 @@ urllib/robotparser uuid warnings wave weakref wsgiref/handlers xml/dom/minidom x
 
 PAGES = """
 abc argparse array ast base64 bisect calendar cmd code codecs collections collections.abc colorsys configparser
-contextlib copy csv ctypes dataclasses datetime decimal difflib dis email.message enum fnmatch fractions functools
+contextlib copy csv dataclasses datetime decimal difflib dis email.message enum fnmatch fractions functools
 getopt gettext glob graphlib gzip hashlib heapq hmac html html.parser http.client http.cookies inspect io ipaddress
 itertools json json.decoder json.encoder linecache locale logging logging.handlers mailbox math mimetypes numbers
 operator optparse os.path pathlib pickle pickletools pkgutil platform plistlib pprint queue random re reprlib sched

@@ -29,7 +29,7 @@ _SILENT = names("script style template noscript iframe object head title")
 _LANGUAGE = re.compile(r"\blang(?:uage)?-([\w+#.-]+)")
 _HINT = re.compile(r"\s*language(?:-all)?:\s*(?:lang-)?([\w+#.-]+)")
 _TOKEN = re.compile(
-    r"""([^<]+)|<!--(.*?)(?:-->|\Z)|<(/?)([a-zA-Z][a-zA-Z0-9]*)((?:[^<>"']|"[^"<]*"|'[^'<]*'|["'])*+)>|<[!?][^<>]*>|<""",
+    r"""([^<]+)|<!--(.*?)(?:-->|\Z)|<(/?)([a-zA-Z][a-zA-Z0-9]*)((?:[^<>"']|"[^"<]*"|'[^'<]*'|["'])*+)>|<[!?][^<>]*>|(<)""",
     re.DOTALL,
 )
 _CLASS = re.compile(r"""\bclass\s*=\s*["']?([^"'<>]*)""", re.IGNORECASE)
@@ -77,12 +77,13 @@ def fragment_text(markup: str) -> str:
     >>> fragment_text("<ul><li>a</li><li><p>b</p></li></ul><blockquote><p>q</p></blockquote>")
     '- a\n- b\n\n> q'
     """
+    markup = markup.replace("\0", "")
     if "<" not in markup and "&" not in markup:
         return _BLANKS.sub(" ", markup).strip()
     reader = _Reader()
-    for data, comment, slash, tag, attributes in _TOKEN.findall(markup.replace("\0", "")):
-        if data:
-            reader.text(data)
+    for data, comment, slash, tag, attributes, stray in _TOKEN.findall(markup):
+        if data or stray:
+            reader.text(data or stray)
         elif tag:
             if slash:
                 reader.end(tag.lower())

@@ -50,12 +50,11 @@ _TEMPLATE_NAME = re.compile(r"\{\{\s*([^{}|\n<]{1,60}?)\s*(?:[|\n<]|\}\})")
 _M = GONE + HOLE
 _BRACKETS = re.compile(r"[(\[（]([^()\[\]（）]*)[)\]）]")
 _INNER_START = re.compile(rf"^[\s,;:/·•–—-]*[{_M}][\s,;:/·•–—{_M}-]*")
-_INNER_MIDDLE = re.compile(rf"([,;/·•])\s*[{GONE}][\s{GONE}]*(?=[,;/·•])")
+_INNER_MIDDLE = re.compile(rf"([,;·•])(?:\s*[{GONE}][\s{GONE}]*[,;·•])+")
 _INNER_END = re.compile(rf"[\s,;:/·•–—{_M}-]*[{_M}][\s,;:/·•–—-]*$")
 _BEFORE_MARK = re.compile(rf"[ \t]*[{_M}][ \t{_M}]*")
-_DANGLING = re.compile(
-    rf"(?:\b(?:at|of|from|to|or|and|about|around|as|in|than|is|was|the|a|an)\s*|[$£€~≈]\s*){HOLE}"
-)
+_SENTENCE = re.compile(rf"(?:(?<=[^\WA-Z][^\WA-Z][.!?])|(?<={HOLE}[.!?]))(?=\s+[^\sa-z])|(?<=[。！？])")
+"""Between two sentences; ``St. Louis`` and ``U.S. Navy`` are one."""
 _STRAY = re.compile(r"\{\{+|\}\}+|\[\[+|\]\]+")
 _SPACES = re.compile(r"(?<=\S) {2,}(?=\S)")
 
@@ -106,12 +105,18 @@ def _mend(text: str) -> str:
     """Close the gaps where something was removed, and turn asked-for breaks into line ends."""
     if GONE in text or HOLE in text:
         text = _mend_brackets(text)
-        text = _DANGLING.sub(GONE, text)
+        if HOLE in text:
+            text = _whole_sentences(text)
         text = _close_gaps(text)
     if BREAK in text:
         text = re.sub(rf" *{BREAK}[ \n]*", "\n", text)
     text = _STRAY.sub("", text)
     return _SPACES.sub(" ", text).strip(" \n") if not text.startswith("  ") else text.rstrip()
+
+
+def _whole_sentences(text: str) -> str:
+    """Drop the sentences that lack a value: half a sentence teaches a model to write half sentences."""
+    return "".join(part for part in _SENTENCE.split(text) if HOLE not in part) or GONE
 
 
 def _mend_brackets(text: str) -> str:
@@ -125,7 +130,7 @@ def _mend_brackets(text: str) -> str:
             return found[0]
         inner = _INNER_MIDDLE.sub(r"\1", inner)
         inner = _INNER_END.sub("", _INNER_START.sub("", inner))
-        inner = _close_gaps(re.sub(rf"([,;/·•])(?:\s*[{GONE}]*[,;/·•])+", r"\1", inner)).strip()
+        inner = _close_gaps(inner).strip()
         if not any(char.isalnum() or char == PROTECTED for char in inner):
             return GONE
         return found[0][0] + inner + found[0][-1]

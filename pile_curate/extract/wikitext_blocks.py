@@ -24,6 +24,8 @@ _SWITCHES = sorted(BEHAVIOUR_SWITCHES, key=lambda name: (-len(name), name))
 _SWITCH = re.compile("__(?:" + "|".join(_SWITCHES).replace(" ", "_") + ")__", re.IGNORECASE)
 _RUBBLE = re.compile(r"\|(?:[-+}]|\s*[\w .-]{1,40}=|\s*$)|.*\|\|")
 """A line left by a broken table or template: a row mark, ``| name =``, cells."""
+_ELIDED = re.compile(r"(?<![\w'])([cdjlmnst]|qu|(?:d|n|sul?)?[ae]?ll)'''(\w[^'\n]*)''(?!')", re.IGNORECASE)
+"""An elided article before italics, which MediaWiki mends only where it is the only one on its line."""
 _CONVERTER = re.compile(r"-\{([^{}]*)\}-")
 _SENTENCE_END = re.compile(r"[.!?。！？؟।…:][\"'”»)\]]*$")
 
@@ -101,6 +103,8 @@ def _balanced(line: str) -> str:
     Where both are odd on a line, one ``'''`` is an apostrophe and ``''``: in ``l'''Iliade''`` the article is
     elided. MediaWiki prefers one after a single-letter word, then after a longer word, then after a space.
     """
+    if "'''" in line:
+        line = _ELIDED.sub(r"\1'\2", line)
     pieces = re.split("('{2,})", line)
     bold = italic = 0
     for index in range(1, len(pieces), 2):
@@ -287,10 +291,15 @@ def without_empty_sections(page: list[Block]) -> list[Block]:
 def page_text(page: list[Block]) -> str:
     """Join blocks: an empty line between them, one line end between the items of a list."""
     out: list[str] = []
-    before = ""
+    before, numbered = "", False
     for block in page:
+        outer = block.kind == "item" and not block.text.startswith(" ")
+        changes = outer and before == "item" and numbered != block.text[:1].isdigit()
         if out:
-            out.append("\n" if block.kind == before and block.kind in ("item", "line") else "\n\n")
+            tight = block.kind == before and block.kind in ("item", "line") and not changes
+            out.append("\n" if tight else "\n\n")
         out.append(block.text)
         before = block.kind
+        if outer:
+            numbered = block.text[:1].isdigit()
     return "".join(out)

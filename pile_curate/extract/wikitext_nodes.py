@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 
 from pile_curate.extract.wikitext_names import INTERWIKI, LANGUAGES, Wiki
-from pile_curate.extract.wikitext_tags import EQUALS, GONE, HOLE
+from pile_curate.extract.wikitext_tags import EQUALS, GONE
 
 MAX_DEPTH = 40
 """MediaWiki's own limit on the expansion depth of templates (``$wgMaxPPExpandDepth`` was 40 until 1.36)."""
@@ -35,7 +35,7 @@ _IN_EXTERNAL = re.compile(
     rf"{_PLAIN_LINK}|(\{{\{{+)|(\[\[)|({_EXTERNAL})|(\}}\}}+)|(\])|(\|)|(\n)", re.IGNORECASE
 )
 _BRACES = re.compile(r"\{\{+|\}\}+")
-_NAME = re.compile(r"\s*(#?[^|{}\[\]<>\n:]*:?)")
+_NAME = re.compile(r"\s*(?:(?:template|subst|safesubst|msg)\s*:\s*)*+(#?[^|{}\[\]<>\n:]*:?)", re.IGNORECASE)
 _UNCLOSED = re.compile(r"\s*\|")
 _PREFIX = re.compile(r"\s*([^:|\[\]{}\n]{1,40}):")
 _FILE_END = re.compile(
@@ -134,9 +134,9 @@ class Expander:
         """Begin a template at ``start``; return where to go on."""
         run = end - start
         if run == 3 or (run > 3 and run % 2):
-            # {{{parameter|default}}} has no value on a page of its own; an odd brace more is text.
+            # {{{parameter|default}}} has no value on a page of its own.
             close = self._skip(text, start)
-            target.append(HOLE if close else "")
+            target.append(GONE if close else "")
             return close or end
         name = _NAME.match(text, start + 2)
         title = normal_name(name[1]) if name else ""

@@ -18,7 +18,8 @@ _ASSIGN = re.compile(r"\s*([^=\n\x04]*?)\s*=")
 class Args:
     """A template's arguments: ``args[1]`` is the first unnamed one, ``args["lc"]`` a named one, "" if absent."""
 
-    def __init__(self, raw: list[str]) -> None:
+    def __init__(self, raw: list[str], language: str = "en") -> None:
+        self.language = language
         self._named: dict[str, str] = {}
         count = 0
         for part in raw:
@@ -244,7 +245,7 @@ def post_nominals(a: Args) -> str:
 
 def link_elsewhere(a: Args) -> str:
     """Show the label of a link to another wiki."""
-    return a.first("lt", "display", "texte", "trad", 1)
+    return a.first("lt", "display", "texte", "fr", 1, "trad")
 
 
 def unichar(a: Args) -> str:

@@ -114,8 +114,8 @@ class Protector:
             # Parsed like the rest (it may hold references), but its lines stay lines.
             inner = Protector()
             inner.kept = self.kept
-            lines = inner.cut(body.strip("\n"))
-            out.append("\n\n" + re.sub(r"\n(?!\n)", f"{BREAK}\n", re.sub(r"\n{2,}", "\n\n", lines)) + "\n\n")
+            stanzas = re.split(r"\n{2,}", inner.cut(body.strip("\n")))
+            out.append("\n\n" + "\n\n".join(s.replace("\n", f"{BREAK}\n") for s in stanzas) + "\n\n")
         elif name in _DROPPED:
             out.append(GONE)
         else:

@@ -52,7 +52,7 @@ _define("convert cvt convert/spell", convert)
 _define("val", value)
 _define(
     "unité unité/2 unidad unidade m unit einheit",
-    lambda a: " ".join(p for p in (number(a[1]), a.first(2, "u", "ul")) if p),
+    lambda a: " ".join(p for p in (number(a[1], a.language), a.first(2, "u", "ul")) if p),
 )
 _define("coord coor", coordinates)
 _define("height", height)
@@ -106,7 +106,8 @@ _define(
         (" ".join(a.listed()) if a["hide"] or a["nolink"] else " ".join([*a.listed(), "[sic]"])) or "[sic]"
     ),
 )
-_define("formatnum: formatnum fmtn number nts ntsh nombre", lambda a: number(a[1]))
+_define("formatnum: formatnum fmtn number nts ntsh nombre", lambda a: number(a[1], a.language))
+_define("format_price formatprice", lambda a: HOLE if HOLE in a[1] else number(a[1], a.language))
 _define("lc: lcfirst:", lambda a: a[1].lower())
 _define("uc:", lambda a: a[1].upper())
 _define("ucfirst:", lambda a: a[1][:1].upper() + a[1][1:])
@@ -140,7 +141,7 @@ _define("ier", s.constant("Ier"))
 _define("siglo", lambda a: f"siglo {a[1]}")
 _define("heure", lambda a: f"{a[1]} h {a[2]}".rstrip())
 _define("japonais japanisch", s.nihongo)
-_define("höhe", lambda a: f"{number(a[1])} m")
+_define("höhe", lambda a: f"{number(a[1], a.language)} m")
 _define("oldstyledate", lambda a: f"{a[1]} {a[2]}".strip())
 _define("isbn", s.wrap("ISBN ", ""))
 _define("keypress key button", lambda a: "+".join(a.listed()))
@@ -175,7 +176,7 @@ _define("br break crlf", s.constant(BREAK))
 _define("end table_end", s.constant("\n|}\n"))
 _define("pb paragraph_break paragraph", s.constant("\n\n"))
 _define(
-    "inflation inflation/year to_usd formatprice inflation/fn_value age age_in_years age_in_years_and_days age_in_days "
+    "inflation inflation/year to_usd inflation/fn_value age age_in_years age_in_years_and_days age_in_days "
     "currentyear currentmonth currentmonthname currentday currenttime localyear localmonth years_or_months_ago "
     "numberofarticles number_of_articles time_ago "
     "metadata_population metadaten_einwohnerzahl ewz ewd ewr nachrichtenwert popul population/es population "
@@ -212,7 +213,7 @@ class Templates:
         """Return the text of a template; ``GONE`` where it has none."""
         if name.endswith("pagename"):
             return self._title
-        args = Args(raw)
+        args = Args(raw, self._wiki.language)
         handler = _HANDLERS.get(name)
         if handler is not None:
             return handler(args) or GONE

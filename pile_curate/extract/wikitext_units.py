@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from pile_curate.extract.wikitext_names import names
 from pile_curate.extract.wikitext_tags import GONE, HOLE, superscript
 
 if TYPE_CHECKING:
@@ -34,30 +35,39 @@ _MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
-_PLAIN_NUMBER = re.compile(r"([+\-−]?)(\d{4,15})(\.\d+)?")
+_PLAIN_NUMBER = re.compile(r"([+\-−]?)([0-9]{1,15})(\.[0-9]+)?")
+_SEPARATORS = {
+    **dict.fromkeys(names("ca da de el es gl hr id is it nl pt ro sl sr tr vi"), (".", ",")),
+    **dict.fromkeys(names("be bg cs et fi fr hu lt lv nb nn no pl ru sk sv uk"), (" ", ",")),
+}
+"""Thousands and decimal separators where they are not the English ones (CLDR, with a plain space)."""
 _SMALL_FRACTION = re.compile(r"(\d+)\+(\d+)/(\d+)")
 
 
-def number(text: str) -> str:
-    """Group a plain number's digits by commas; leave anything else as it is.
+def number(text: str, language: str = "en") -> str:
+    """Write a plain number as ``{{formatnum:}}`` does in a language; leave anything else as it is.
 
-    >>> number("1234567.5"), number("12,5")
-    ('1,234,567.5', '12,5')
+    >>> number("1234567.5"), number("1234567.5", "de"), number("12,5")
+    ('1,234,567.5', '1.234.567,5', '12,5')
     """
     text = text.strip()
     found = _PLAIN_NUMBER.fullmatch(text)
-    return f"{found[1]}{int(found[2]):,}{found[3] or ''}" if found else text
+    if not found:
+        return text
+    group, point = _SEPARATORS.get(language, (",", "."))
+    whole = f"{int(found[2]):,}".replace(",", group) if len(found[2]) > 3 else found[2]
+    return found[1] + whole + (found[3] or "").replace(".", point)
 
 
 def _unit(code: str) -> str:
     return _UNITS.get(code.lower(), code)
 
 
-def _amount(text: str) -> str:
+def _amount(text: str, language: str) -> str:
     """Write ``5+1/2`` as ``5 1/2`` and ``1.2e6`` as it is."""
     text = text.strip()
     mixed = _SMALL_FRACTION.fullmatch(text)
-    return f"{mixed[1]} {mixed[2]}/{mixed[3]}" if mixed else number(text)
+    return f"{mixed[1]} {mixed[2]}/{mixed[3]}" if mixed else number(text, language)
 
 
 def convert(args: Args) -> str:
@@ -66,10 +76,10 @@ def convert(args: Args) -> str:
     if not parts:
         return GONE
     hyphen = args["adj"] in ("on", "mid", "j")
-    said = _amount(parts[0])
+    said = _amount(parts[0], args.language)
     at = 1
     while at + 1 < len(parts) and parts[at].lower() in _RANGES:
-        said += _RANGES[parts[at].lower()] + _amount(parts[at + 1])
+        said += _RANGES[parts[at].lower()] + _amount(parts[at + 1], args.language)
         at += 2
     if at < len(parts):
         said += ("-" if hyphen and parts[at][:1].isalpha() else "" if parts[at] in ("%",) else " ") + _unit(
@@ -78,14 +88,14 @@ def convert(args: Args) -> str:
         at += 1
     compound = {"ft": "in", "lb": "oz", "st": "lb", "yd": "ft", "mi": "yd", "foot": "in"}
     if at + 1 < len(parts) and compound.get(parts[at - 1].lower()) == parts[at + 1].lower():
-        said += f" {_amount(parts[at])} {_unit(parts[at + 1])}"
+        said += f" {_amount(parts[at], args.language)} {_unit(parts[at + 1])}"
     middle = args["adj"] == "mid" and args["3"]
     return f"{said} {middle}".rstrip() if middle and middle.startswith("-") else said
 
 
 def value(args: Args) -> str:
     """Render ``{{val|1.5|0.2|e=6|u=kg}}``."""
-    said = args["p"] + number(args[1])
+    said = args["p"] + number(args[1], args.language)
     if args[2]:
         said += f" ± {args[2]}" if not args[3] else f" +{args[2].lstrip('+')} −{args[3].lstrip('-')}"
     if args["e"]:

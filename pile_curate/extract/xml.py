@@ -44,10 +44,10 @@ class ElementFramer:
     cannot hold. Time is linear; memory is one record of at most ``limit`` bytes plus one chunk.
 
     >>> framer = ElementFramer(b"<row ")
-    >>> [f.data for f in framer.feed(0, 0, b'<x>\n <row a="1" />\n <ro')], [f.data for f in framer.feed(0, 21, b'w />')]
+    >>> [f.data for f in framer.feed(0, 0, b'<x>\n <row a="1" />\n <ro')], [f.data for f in framer.feed(0, 23, b'w />')]
     ([b'<row a="1" />'], [])
     >>> [(f.data, f.offset, f.fault) for f in framer.finish()]
-    [(b'<row />', 18, '')]
+    [(b'<row />', 20, '')]
     """
 
     def __init__(self, opening: bytes, closing: bytes = b"", limit: int = MAX_RECORD) -> None:

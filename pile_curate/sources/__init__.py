@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 
 from pile_curate.sources.base import SourceFormat
 from pile_curate.sources.code import CodeSource
+from pile_curate.sources.gutenberg import GutenbergSource
 from pile_curate.sources.jsonl import JsonlSource
-
-_found: dict[str, SourceFormat] = {}
-for _name, _class in (
-    ("warc", "WarcSource"),
-    ("mediawiki", "MediaWikiSource"),
-    ("stackexchange", "StackExchangeSource"),
-    ("gutenberg", "GutenbergSource"),
-):
-    try:  # TEMPORARY while these modules are being written; becomes plain imports
-        _found[_name] = getattr(import_module(f"pile_curate.sources.{_name}"), _class)()
-    except (ImportError, AttributeError, SyntaxError, NameError):
-        pass
+from pile_curate.sources.mediawiki import MediaWikiSource
+from pile_curate.sources.stackexchange import StackExchangeSource
+from pile_curate.sources.warc import WarcSource
 
 SOURCES: Mapping[str, SourceFormat] = {
-    **_found,
+    "warc": WarcSource(),
+    "mediawiki": MediaWikiSource(),
+    "stackexchange": StackExchangeSource(),
+    "gutenberg": GutenbergSource(),
     "code": CodeSource(),
     "jsonl": JsonlSource(),
 }

@@ -240,6 +240,8 @@ def _outcome(raw: Raw, options: Any) -> Outcome:
             reason, raw.rel, raw.record, detail, key, "error" if error else "policy", raw_bytes=size
         )
 
+    from resiliparse.parse.html.exception import HTMLParserException
+
     meta: dict[str, Any] = {}
     if date := headers.get("warc-date"):
         meta["date"] = date
@@ -270,7 +272,10 @@ def _outcome(raw: Raw, options: Any) -> Outcome:
             return reject("not_text", f"{kind} that is mostly not text")
         if markup:
             wanted = HtmlOptions(options.comments, options.post_meta, options.alt_texts, options.trim)
-            page = extract(text, wanted)
+            try:
+                page = extract(text, wanted)
+            except HTMLParserException as error:
+                return reject("html_parser", str(error)[:200], error=True)
             text, title = page.text, page.title
             if page.part == "body":
                 meta["main_content"] = "body"

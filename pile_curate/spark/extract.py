@@ -357,7 +357,8 @@ def _check(context: Context, facts: dict[str, Any]) -> None:
         if limits.on_corrupt == "fail" and seen["damaged_files"]:
             raise CorruptInput(f"source {name!r}: {'; '.join(seen['damage'])} (on_corrupt: fail)")
         errors = sum(r["records"] for r in seen["rejects"].values() if r["kind"] == "error")
-        bad, base = errors + seen["damaged_files"], seen["records_in"] + seen["damaged_files"]
+        # What a damaged file lost besides cannot be counted, so it weighs at least one record.
+        bad, base = max(errors, seen["damaged_files"]), max(seen["records_in"], seen["damaged_files"])
         if base and bad / base > limits.max_reject_fraction:
             worst = sorted(
                 ((r["records"], reason) for reason, r in seen["rejects"].items() if r["kind"] == "error"),

@@ -7,8 +7,11 @@ visible on the network. Text never passes through the JVM, so a small driver hea
 from __future__ import annotations
 
 import os
+import site
 import sys
+import sysconfig
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pile_curate.errors import SetupError
@@ -32,6 +35,33 @@ SINGLE_THREADED = {
 }
 """Environment of the Python workers: Spark owns the cores, so no library may start threads of its own."""
 
+LOGGING = Path(__file__).with_name("log4j2.properties")
+JVM_OPTIONS = f"-Dlog4j2.configurationFile={LOGGING.as_uri()}"
+"""Options of the driver's JVM: what it may print. A file, since later settings miss what is said at the start."""
+
+
+def worker_path() -> list[str]:
+    """Return the folders that Python workers need beyond what their interpreter finds by itself.
+
+    That is where this package lies (an editable install is known to this environment only, and a
+    ``PYTHONPATH`` to this process only), and what else was added to ``sys.path``. The folder of the script
+    that runs is left out: ``jobs/`` holds ``select.py`` and ``tokenize.py``.
+    """
+    paths = sysconfig.get_paths()
+    own = [paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"]]
+    own += [*site.getsitepackages(), site.getusersitepackages()]
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    if script and os.path.isfile(script):
+        own.append(os.path.dirname(os.path.abspath(script)))
+    left_out = {os.path.realpath(entry) for entry in own}
+    package = str(Path(__file__).parents[2])
+    found = [] if os.path.realpath(package) in map(os.path.realpath, site.getsitepackages()) else [package]
+    for entry in map(os.path.abspath, filter(None, sys.path)):
+        known = os.path.realpath(entry) in left_out or entry.endswith((".zip", "lib-dynload"))
+        if not known and entry not in found:
+            found.append(entry)
+    return found
+
 
 def settings(master: str, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the Spark configuration for a master; ``extra`` wins over every default."""
@@ -40,7 +70,6 @@ def settings(master: str, extra: Mapping[str, str] | None = None) -> dict[str, s
         "spark.app.name": "pile_curate",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "WARN",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.execution.arrow.pyspark.validateSchema.enabled": "true",
@@ -49,6 +78,7 @@ def settings(master: str, extra: Mapping[str, str] | None = None) -> dict[str, s
         "spark.python.worker.reuse": "true",
         "spark.driver.memory": os.environ.get("PILE_CURATE_DRIVER_MEMORY", "2g"),
         "spark.driver.maxResultSize": "1g",
+        "spark.driver.extraJavaOptions": JVM_OPTIONS,
         "spark.executorEnv.SPARK_PREFER_IPV6": "false",
     }
     if master.startswith("local[") or master == "local":
@@ -60,7 +90,7 @@ def settings(master: str, extra: Mapping[str, str] | None = None) -> dict[str, s
         conf["spark.driver.bindAddress"] = "127.0.0.1"
     for name, value in SINGLE_THREADED.items():
         conf[f"spark.executorEnv.{name}"] = value
-    conf["spark.executorEnv.PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+    conf["spark.executorEnv.PYTHONPATH"] = os.pathsep.join(worker_path())
     conf.update(extra or {})
     return conf
 
@@ -76,6 +106,7 @@ def open_session(master: str | None = None, extra: Mapping[str, str] | None = No
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     for name, value in SINGLE_THREADED.items():
         os.environ.setdefault(name, value)
+    from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
@@ -91,9 +122,11 @@ def open_session(master: str | None = None, extra: Mapping[str, str] | None = No
         builder = builder.config(name, value)
     try:
         session = builder.getOrCreate()
-    except (PySparkException, OSError) as err:
-        raise SetupError(f"Spark did not start: {err}. `pile-curate doctor` says what is missing.") from err
-    session.sparkContext.setLogLevel("ERROR")
+    except (PySparkException, Py4JError, OSError) as err:
+        raise SetupError(
+            f"Spark did not start on {conf.get('spark.master', 'the submitted master')}: {err}. "
+            "`pile-curate doctor` says what is missing."
+        ) from err
     return session
 
 

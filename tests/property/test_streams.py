@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import tempfile
@@ -10,6 +11,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pile_curate.decode import Decoder
 from pile_curate.errors import CorruptInput
 from pile_curate.files import Caps, PatternCounter, RawFile, Tally
 
@@ -96,6 +98,24 @@ def test_the_size_cap_is_exact(codec, text, sizes, cap):
     out, error, _ = read_all(PACK[codec](text), sizes, Caps(file_bytes=cap))
     assert out == text[:cap]
     assert (error is not None) == (len(text) > cap)
+
+
+@given(
+    st.sampled_from(["gz", "bz2", "xz", "zst"]),
+    st.lists(TEXT, min_size=1, max_size=3),
+    st.integers(1, 3000),
+    st.integers(1, 3000),
+    st.integers(1, 3000),
+)
+@settings(max_examples=100, deadline=None)
+def test_no_step_size_changes_what_a_decoder_gives(codec, parts, limit, raw_step, piece):
+    data = io.BytesIO(b"".join(PACK[codec](part) for part in parts))
+    decoder, out = Decoder(lambda size: data.read(min(size, raw_step)), codec), b""
+    decoder.slice = piece
+    while more := decoder.read(limit):
+        out += more
+        assert codec == "zst" or len(more) <= limit
+    assert out == b"".join(parts)
 
 
 @given(st.binary(max_size=200), st.binary(min_size=1, max_size=3), st.lists(st.integers(1, 20), min_size=1))

@@ -41,16 +41,23 @@ def test_sets_of_any_rows_come_back_from_their_files(tmp_path: Path) -> None:
     for budget in (0, 40, 1 << 20):
         reader = SetReader(str(tmp_path / "sets"), budget)
         for row, shingles in zip(made + made, sets + sets, strict=True):
-            assert reader.get(SetPlace(row["file"], row["offset"], row["length"])).tolist() == shingles.tolist()
+            assert (
+                reader.get(SetPlace(row["file"], row["offset"], row["length"])).tolist() == shingles.tolist()
+            )
         assert reader._held <= budget
         reader.close()
 
 
 @pytest.mark.parametrize(
     ("batch", "message"),
-    [(wanted([1], [99]), "row 1 has 3 shingles, its annotation says 99"), (wanted([25], [3]), "names row 25")],
+    [
+        (wanted([1], [99]), "row 1 has 3 shingles, its annotation says 99"),
+        (wanted([25], [3]), "names row 25"),
+    ],
 )
-def test_documents_that_changed_since_annotate_are_damage(tmp_path: Path, batch: pa.RecordBatch, message: str) -> None:
+def test_documents_that_changed_since_annotate_are_damage(
+    tmp_path: Path, batch: pa.RecordBatch, message: str
+) -> None:
     documents(tmp_path)
     with pytest.raises(DatasetDamaged, match=message):
         list(walks.make_sets(iter([batch]), str(tmp_path), str(tmp_path / "sets"), SETTINGS))

@@ -17,7 +17,9 @@ from pile_curate.word_hashes import Hashes
 SETTINGS = DedupSettings(threshold=0.55, permutations=4, bands=2, rows=2, minimum_agreement=0)
 
 
-def member(digest: str, shingles: int, *, band: int = 1, scope: int = 0, split: int = 0, against: bool = False) -> Member:
+def member(
+    digest: str, shingles: int, *, band: int = 1, scope: int = 0, split: int = 0, against: bool = False
+) -> Member:
     values = np.full(4, band, np.uint32)
     bands = np.array([band, band + 1000], np.uint64)
     return Member(digest.encode(), scope, split, against, shingles, values, bands)
@@ -39,7 +41,13 @@ def test_the_threshold_is_the_decimal_that_was_written() -> None:
     assert w.offer(member("a", 20), "a") is None
     verdict = w.offer(member("b", 11), "b")
     assert verdict is not None
-    assert (verdict.kept, verdict.exact, verdict.shared, verdict.union, verdict.jaccard) == ("a", False, 11, 20, 0.55)
+    assert (verdict.kept, verdict.exact, verdict.shared, verdict.union, verdict.jaccard) == (
+        "a",
+        False,
+        11,
+        20,
+        0.55,
+    )
     assert w.offer(member("c", 22), "c") is None  # shares 11 of 31
     assert (w.examined, w.refused) == (2, 1)
 
@@ -77,7 +85,9 @@ def test_documents_without_shingles_are_exact_copies_only() -> None:
 
 
 def test_scopes_keep_apart_but_never_across_splits() -> None:
-    settings = DedupSettings(threshold=0.55, permutations=4, bands=2, rows=2, minimum_agreement=0, scope="per_source")
+    settings = DedupSettings(
+        threshold=0.55, permutations=4, bands=2, rows=2, minimum_agreement=0, scope="per_source"
+    )
     w = walk(settings, {n: span(0, 10) for n in "abcd"})
     assert w.offer(member("a", 10, scope=1, split=1), "a") is None
     assert w.offer(member("b", 10, scope=2, split=1), "b") is None
@@ -92,6 +102,30 @@ def test_only_the_first_cap_members_of_a_band_are_looked_at(cap: int) -> None:
     assert w.offer(member("a", 10), "a") is None and w.offer(member("b", 10), "b") is None
     verdict = w.offer(member("c", 10), "c")
     assert (verdict is None) == (cap == 1)
+
+
+def test_the_cap_counts_comparable_members_of_all_scopes_and_splits() -> None:
+    """c may be compared with a (its scope) and b (another split); a comes first, so cap 1 hides b."""
+    sets = {"a": span(0, 10), "b": span(20, 30), "c": span(20, 30)}
+    for cap in (1, 2):
+        settings = DedupSettings(
+            threshold=0.55, permutations=4, bands=2, rows=2, minimum_agreement=0, cap=cap, scope="per_source"
+        )
+        w = walk(settings, sets)
+        assert w.offer(member("a", 10, scope=1, split=1), "a") is None
+        assert w.offer(member("b", 10, scope=2, split=2), "b") is None
+        verdict = w.offer(member("c", 10, scope=1, split=1), "c")
+        assert (verdict is None) == (cap == 1)
+
+
+def test_prune_marks_what_a_full_list_leaves_out() -> None:
+    """y finds the list of its split full and x meets that list: their pair is never compared, yet both are marked."""
+    settings = DedupSettings(permutations=4, bands=2, rows=2, minimum_agreement=4, cap=1, scope="per_source")
+    prune = Prune(settings)
+    a = member("a", 10, scope=1, split=1)._replace(values=np.full(4, 9, np.uint32))
+    for document in (a, member("y", 10, scope=2, split=1), member("x", 10, scope=3, split=2)):
+        prune.add(document)
+    assert prune.marked().tolist() == [False, True, True]
 
 
 def test_growth_keeps_every_list() -> None:
@@ -113,7 +147,9 @@ def test_prune_marks_everyone_beyond_its_limit() -> None:
 
 
 def test_order() -> None:
-    def key(keep: str, source: str, size: int, doc_id: bytes, against: bool = False) -> tuple[int, int, int, bytes]:
+    def key(
+        keep: str, source: str, size: int, doc_id: bytes, against: bool = False
+    ) -> tuple[int, int, int, bytes]:
         return order_key(keep, {"a": 1}, against=against, source=source, text_bytes=size, doc_id=doc_id)
 
     assert key("longest", "b", 1, b"z") < key("longest", "a", 9, b"a")  # priority before length

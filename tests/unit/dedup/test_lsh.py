@@ -15,7 +15,15 @@ from pile_curate.errors import RecipeError
 
 @pytest.mark.parametrize(
     ("threshold", "k", "m"),
-    [(0.8, 126, 83), (0.8, 128, 85), (0.5, 126, 41), (0.9, 126, 100), (1.0, 126, 126), (0.05, 126, 0), (0.5, 64, 16)],
+    [
+        (0.8, 126, 83),
+        (0.8, 128, 85),
+        (0.5, 126, 41),
+        (0.9, 126, 100),
+        (1.0, 126, 126),
+        (0.05, 126, 0),
+        (0.5, 64, 16),
+    ],
 )
 def test_minimum_agreement(threshold: float, k: int, m: int) -> None:
     assert lsh.minimum_agreement(threshold, k) == m

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from pile_curate.dedup import minhash
 from tests import reference
 
-WORDS = st.sampled_from(["a", "b", "the", "Quick", "東", "京都", "ไทย", "naïve", "e\u0301", "\u0301", "—", "1999", "ß"])
+WORDS = st.sampled_from(
+    ["a", "b", "the", "Quick", "東", "京都", "ไทย", "naïve", "e\u0301", "\u0301", "—", "1999", "ß"]
+)
 TEXT = st.one_of(st.text(max_size=60), st.lists(WORDS, max_size=30).map(" ".join))
 
 
@@ -118,7 +120,9 @@ def test_estimates_agree_with_truth_and_with_datasketch_within_theory(size: int,
 
 def test_unrelated_documents_agree_nowhere() -> None:
     rng = random.Random(7)
-    texts = [" ".join(f"{rng.getrandbits(60):x}" for _ in range(n)) for n in (5, 50, 500, 5000) for _ in range(10)]
+    texts = [
+        " ".join(f"{rng.getrandbits(60):x}" for _ in range(n)) for n in (5, 50, 500, 5000) for _ in range(10)
+    ]
     values = minhash.signature_values(minhash.signatures(pa.array(texts))[2], 126)
     agreements = sum(int((values[i] == values[j]).sum()) for i in range(40) for j in range(i))
     assert agreements == 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pile_curate.extract.html import MAX_DEPTH, HtmlOptions, extract, flatten
 
@@ -116,3 +118,60 @@ def test_flattening_keeps_the_text_and_normal_pages() -> None:
     flat = flatten(deep)
     assert flat.count("<div>") == flat.count("</div>") == MAX_DEPTH
     assert "core" in flat and flat.endswith("<p>after")
+
+
+TOKENS = st.sampled_from(
+    [
+        "<ul>",
+        "</ul>",
+        "<li>",
+        "</li>",
+        "<ol>",
+        "<p>",
+        "</p>",
+        "<h2>",
+        "</h2>",
+        "<a href=x>",
+        "</a>",
+        "<pre>",
+        "</pre>",
+    ]
+    + [
+        "<br>",
+        "text. ",
+        PROSE,
+        "&lt;b&gt;",
+        "<table><tr><td>",
+        "</table>",
+        "<main>",
+        "\n",
+        "\x00",
+        "<!--",
+        "<",
+        "<svg>",
+    ]
+)
+
+
+@given(st.lists(st.one_of(TOKENS, st.text(max_size=8)), max_size=60))
+def test_any_tag_soup_gives_text(tokens: list[str]) -> None:
+    got = extract("<body>" + "".join(tokens))
+    assert got.text == got.text.strip("\n")
+    assert "<li>" not in got.text and "\n\n\n" not in got.text
+
+
+def test_hostile_markup_takes_linear_time() -> None:
+    start = time.process_time()
+    for piece in (
+        "<a ",
+        "<a rel=license ",
+        "<a<",
+        "<!--",
+        "<meta '",
+        "</",
+        '<html lang="',
+        "<a rel=x",
+        "&lt;",
+    ):
+        extract(piece * (1_000_000 // len(piece)))
+    assert time.process_time() - start < 20

@@ -12,7 +12,16 @@ from pydantic import ValidationError
 
 from pile_curate.sources import SOURCES
 from pile_curate.sources.base import Raw, SourceFormat, Split
-from tests.source_harness import GOLDEN, Extracted, as_json, extract, golden_input, golden_options, golden_run
+from tests.source_harness import (
+    GOLDEN,
+    Extracted,
+    as_json,
+    expectation,
+    extract,
+    golden_input,
+    golden_options,
+    golden_run,
+)
 
 POINTS = 40
 """Damages of each kind tried on each golden file; enough to meet every state of every framing."""
@@ -39,7 +48,7 @@ def test_is_complete(name: str) -> None:
 
 
 def test_golden_input_gives_the_expected_outcomes(name: str) -> None:
-    expected = json.loads((GOLDEN / name / "expected.json").read_text("utf-8"))
+    expected = json.loads(expectation(name).read_text("utf-8"))
     assert as_json(golden_run(name)) == expected
 
 
