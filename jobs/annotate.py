@@ -10,7 +10,11 @@ as `pile_curate.spark.pipeline.run(recipe, out, only="annotate", spark=spark)`.
 
 from __future__ import annotations
 
+import os
 import sys
+
+# This folder holds select.py and tokenize.py, which must not hide the standard library's.
+sys.path.sort(key=os.path.dirname(os.path.abspath(__file__)).__eq__)
 
 from pile_curate.spark.submit import run_job
 

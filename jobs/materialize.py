@@ -9,7 +9,11 @@ names, the files are one global order, the same for any number of workers.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+
+# This folder holds select.py and tokenize.py, which must not hide the standard library's.
+sys.path.sort(key=os.path.dirname(os.path.abspath(__file__)).__eq__)
 
 from pile_curate.errors import PileCurateError
 from pile_curate.spark.export import FORMATS, materialize

@@ -8,7 +8,11 @@ again. The same runs as `pile-curate run RECIPE --out DIR` and as `pile_curate.s
 
 from __future__ import annotations
 
+import os
 import sys
+
+# This folder holds select.py and tokenize.py, which must not hide the standard library's.
+sys.path.sort(key=os.path.dirname(os.path.abspath(__file__)).__eq__)
 
 from pile_curate.spark.submit import run_job
 

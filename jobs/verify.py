@@ -10,7 +10,11 @@ sha256, row counts and logical digests, and checks that the stages' counts balan
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+
+# This folder holds select.py and tokenize.py, which must not hide the standard library's.
+sys.path.sort(key=os.path.dirname(os.path.abspath(__file__)).__eq__)
 
 from pile_curate.errors import PileCurateError
 from pile_curate.spark.verify import print_verification, verify_out

@@ -106,7 +106,7 @@ def _run(args: argparse.Namespace) -> int:
 def _train(out: str) -> None:
     """Train and evaluate the reference model in processes of their own, so that Spark's memory and torch's do not meet."""
     for module, extra in (
-        ("trainer.train", []),
+        ("trainer.train", ["--fresh"]),
         ("trainer.evaluate", ["--checkpoint", "init", "--label", "before"]),
         ("trainer.evaluate", ["--checkpoint", os.path.join(out, "model", "latest"), "--label", "after"]),
     ):

@@ -46,9 +46,7 @@ def text_digest(text: str) -> bytes:
 
 def order_key(seed: int, doc_id: bytes, purpose: str) -> int:
     """Return a 64-bit number that orders documents at random, the same way on every machine."""
-    return xxhash.xxh3_64_intdigest(
-        purpose.encode() + b"\0" + doc_id, seed=seed & 0xFFFF_FFFF_FFFF_FFFF
-    )
+    return xxhash.xxh3_64_intdigest(purpose.encode() + b"\0" + doc_id, seed=seed & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def uniform(seed: int, doc_id: bytes, purpose: str) -> float:

@@ -287,7 +287,7 @@ def build_mixture(
         "unit": made.unit,
         "total": made.total,
         "max_epochs": made.max_epochs,
-        "model": recipe.model.model_dump(exclude_none=True),
+        "model": {"seed": recipe.seed, **recipe.model.model_dump(exclude_none=True)},
     }
     known = {key: tokenizer.get(key) for key in ("sha256", "vocab_size", "eos_id")}
     digest = hashing.fingerprint({**meaning, "sources": sources, "tokenizer": known})

@@ -130,7 +130,7 @@ class Recipe(RecipeFile):
                     "mixture": _plain(self.mixture),
                     "asks": asks,
                     "about": about,
-                    "model": self.model.model_dump(exclude_none=True),
+                    "model": {"seed": self.seed, **self.model.model_dump(exclude_none=True)},
                 }
             case "train":
                 return {"seed": self.seed, "model": _plain(self.model)}

@@ -14,6 +14,6 @@ train, evaluate, generate   the three commands: ``python -m trainer.train --help
 
 import os
 
-# Before torch starts its threads: idle ones sleep instead of spinning. On a machine that is otherwise idle the
-# difference is small; on one that is busy, spinning made a step of ``tiny`` five times slower.
+# Set before torch starts its threads: those that wait sleep instead of spinning. On two cores busy with other
+# work, spinning made a step of ``tiny`` four to five times slower; results are the same either way.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -151,7 +151,7 @@ def describe(plan: Plan, steps: int) -> str:
 def train(run: Run) -> int:
     """Train to the end or until a signal; return the exit status."""
     settings = run.settings
-    every = settings.checkpoint_every or max(1, run.steps // 4)
+    every = settings.checkpoint_every or -(-run.steps // 4)
     log = Log(run.out / "log.jsonl")
     log.write(event="start", step=run.step, **run.facts, parameters=run.model.parameter_count())
     progress = Progress(run.steps, run.step, settings.batch_tokens, run.model, run.device)

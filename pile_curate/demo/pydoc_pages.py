@@ -34,7 +34,8 @@ def page(name: str) -> str:
     text = _CORNER.sub("", _FILE_LINK.sub("", text))
     text = _HEADING.sub(_heading, _ORDER.sub("", _INHERITED.sub("", text)))
     text = _LAYOUT.sub(r"<\1div>", _TERM.sub(r"<\1p>", _CODE.sub(_preformatted, text)))
-    text = _ADDRESS.sub("", text.replace("&amp;lt;", "&lt;").replace("&amp;gt;", "&gt;"))  # pydoc escapes twice
+    # pydoc escapes the defaults in signatures twice.
+    text = _ADDRESS.sub("", text.replace("&amp;lt;", "&lt;").replace("&amp;gt;", "&gt;"))
     return text.replace(sysconfig.get_path("stdlib"), "/python")
 
 

@@ -125,9 +125,11 @@ def _languages(context: Context, attempt: Attempt, entries: Sequence[FileEntry])
 def _state(context: Context, previous: Manifest | None) -> Any:
     """Cover the versions of the measuring code; the recipe's part covers the language model."""
     from pile_curate.dedup.minhash import MINHASH_VERSION
+    from pile_curate.language import LANGUAGE_VERSION
     from pile_curate.quality.signals import SIGNALS_VERSION
 
     return {
+        "language": LANGUAGE_VERSION,
         "minhash": MINHASH_VERSION,
         "signals": SIGNALS_VERSION,
     }

@@ -6,13 +6,17 @@ import os
 from typing import Any
 
 from pile_curate import schema
-from pile_curate.dedup import DedupSettings
+from pile_curate.dedup import DedupSettings, local
 from pile_curate.dedup.minhash import MINHASH_VERSION
-from pile_curate.manifest import Attempt, Manifest
+from pile_curate.manifest import Attempt, FileEntry, Manifest
 from pile_curate.recipe import Recipe
 from pile_curate.spark import runner
 from pile_curate.spark.stage import Context, Result, Stage
 from pile_curate.spark.survivors import SURVIVORS_VERSION, clear, find_duplicates
+from pile_curate.tables import PartWriter, part_name
+
+LOCAL_DOCUMENTS = int(os.environ.get("PILE_CURATE_LOCAL_DEDUP", local.DOCUMENTS))
+"""Eligible documents up to which dedup runs in one process; 0 sends everything to Spark. Results are equal."""
 
 
 def settings_of(recipe: Recipe) -> DedupSettings | None:
@@ -41,6 +45,35 @@ def _work(context: Context, attempt: Attempt) -> Result:
     settings = settings_of(context.recipe)
     if settings is None:
         return Result([], {"off": True})
+    entries, facts = _small(context, attempt, settings) or _large(context, attempt, settings)
+    about = {"verified": True, "threshold": settings.threshold, "minimum_agreement": settings.agreement}
+    return Result(entries, {**facts, **about})
+
+
+def _small(
+    context: Context, attempt: Attempt, settings: DedupSettings
+) -> tuple[list[FileEntry], dict[str, Any]] | None:
+    """Walk in this process if the corpus is small enough; return None if it is not."""
+    eligibility = context.files("eligibility", "main")
+    if local.eligible_count(eligibility) > LOCAL_DOCUMENTS:
+        return None
+    annotations = context.files("annotations", "main")
+    found = local.find_duplicates(
+        annotations, eligibility, documents=context.path("documents"), settings=settings
+    )
+    if found is None:
+        return None
+    if not found.rows:
+        return [], found.facts
+    with PartWriter(attempt.directory, part_name(0), schema.DUPLICATES) as writer:
+        writer.write(found.rows)
+    return [writer.close()], found.facts
+
+
+def _large(
+    context: Context, attempt: Attempt, settings: DedupSettings
+) -> tuple[list[FileEntry], dict[str, Any]]:
+    """Find the duplicates on Spark."""
     scratch = os.path.join(attempt.directory, "scratch")
     os.makedirs(scratch, exist_ok=True)
     spark = context.spark
@@ -56,13 +89,7 @@ def _work(context: Context, attempt: Attempt) -> Result:
         )
     entries = runner.write_frame(found.frame, schema.DUPLICATES, attempt.directory, "duplicates")
     clear(scratch)
-    facts: dict[str, Any] = {
-        **found.facts,
-        "verified": True,
-        "threshold": settings.threshold,
-        "minimum_agreement": settings.agreement,
-    }
-    return Result(entries, facts)
+    return entries, {"engine": "spark", **found.facts}
 
 
 def _state(context: Context, previous: Manifest | None) -> Any:

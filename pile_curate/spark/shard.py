@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pile_curate import hashing, manifest
@@ -52,7 +53,11 @@ def write_group(task: ShardTask) -> ShardResult:
     for part in task.parts:
         rows = ledger_rows(part, ["kept"])
         chosen = rows.filter(rows["kept"])["row"].to_pylist()
-        languages = pq.read_table(part.annotations, columns=["language"])["language"].take(chosen).to_pylist()
+        languages = (
+            pq.read_table(part.annotations, columns=["language"])["language"]
+            .take(pa.array(chosen, pa.int64()))
+            .to_pylist()
+        )
         kept.append(Kept(chosen, languages))
     source = task.parts[0].source
     key = hashing.fingerprint(

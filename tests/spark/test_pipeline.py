@@ -48,7 +48,9 @@ def write_dumps(root: Path) -> Path:
     tree.mkdir(parents=True)
     for i in range(8):
         (tree / f"m{i}.py").write_text(f"def function_{i}(value):\n    return value * {i} + {i * i}\n" * 3)
-    (root / "tree" / "LICENSE").write_text("MIT License\n\nPermission is hereby granted, free of charge, ...\n")
+    (root / "tree" / "LICENSE").write_text(
+        "MIT License\n\nPermission is hereby granted, free of charge, ...\n"
+    )
     recipe = {
         "version": 1,
         "name": "small",
@@ -137,7 +139,11 @@ def test_partitions_and_file_order_change_no_digest(finished, spark, tmp_path):
 
 
 def digests_until_tokens(out):
-    return {s.dataset: manifest.load(str(out / s.dataset)).digest for s in STAGES if s.name not in ("mix", "report")}
+    return {
+        s.dataset: manifest.load(str(out / s.dataset)).digest
+        for s in STAGES
+        if s.name not in ("mix", "report")
+    }
 
 
 def test_a_changed_threshold_measures_nothing_again(finished, spark, tmp_path):
@@ -173,7 +179,9 @@ def test_a_touched_file_is_hashed_again_and_a_changed_one_noticed(finished, spar
 def test_why_answers_for_kept_dropped_copies_and_rejects(finished):
     _, out = finished
     directory = out / "ledger"
-    rows = [r for p in manifest.load(str(directory)).paths(str(directory)) for r in pq.read_table(p).to_pylist()]
+    rows = [
+        r for p in manifest.load(str(directory)).paths(str(directory)) for r in pq.read_table(p).to_pylist()
+    ]
     kept = next(r for r in rows if r["kept"])
     near = next(r for r in rows if r["reason"] == "near_duplicate")
     short = next(r for r in rows if r["stage"] == "decide")

@@ -105,7 +105,7 @@ def test_a_run_is_not_overwritten_unless_asked(data: Path, capsys: pytest.Captur
     assert checkpoint.load(data / "model").step == 3
 
 
-def test_sigterm_saves_and_resume_ends_where_an_uninterrupted_run_does(data: Path) -> None:
+def test_sigterm_saves_and_says_how_to_go_on(data: Path) -> None:
     command = [sys.executable, "-m", "trainer.train", "--data", str(data), "--threads", "1"]
     command += ["--steps", "400", "--max-epochs", "100", "--checkpoint-every", "1000"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)

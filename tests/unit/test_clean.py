@@ -50,7 +50,10 @@ def test_prose(raw: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
-        ("\ufeffif x:  \r\n\treturn '\u00c3\u00a9'\r\n\n\n\n\nend", "if x:  \n\treturn '\u00c3\u00a9'\n\n\n\n\nend"),
+        (
+            "\ufeffif x:  \r\n\treturn '\u00c3\u00a9'\r\n\n\n\n\nend",
+            "if x:  \n\treturn '\u00c3\u00a9'\n\n\n\n\nend",
+        ),
         ("a\x00\x0cb\u2028c", "ab\u2028c"),
         ("s = 'cafe\u0301 \u00a0&amp;'\n", "s = 'cafe\u0301 \u00a0&amp;'\n"),
     ],

@@ -13,8 +13,9 @@ import yaml
 
 from pile_curate.clean import clean
 from pile_curate.demo import build_demo, dumps, stdlib, web
-from pile_curate.hashing import text_digest
+from pile_curate.hashing import text_digest, uniform
 from pile_curate.recipe import load_recipe
+from pile_curate.schema import doc_id
 from pile_curate.sources import SOURCES
 from tests.source_harness import Extracted, extract
 
@@ -39,6 +40,14 @@ def test_recipe_is_valid_and_uses_every_format(demo: Path) -> None:
     assert {recipe.settings(s.name).format for s in recipe.sources} == set(SOURCES)
 
 
+def test_each_source_has_something_in_each_split(demo: Path, extracted: dict[str, Extracted]) -> None:
+    recipe = yaml.safe_load((demo / "recipe.yaml").read_text("utf-8"))
+    edges = recipe["splits"]["test"], recipe["splits"]["test"] + recipe["splits"]["validation"]
+    for name, result in extracted.items():
+        draws = [uniform(recipe["seed"], doc_id(name, d.key), "split") for d in result.documents]
+        assert {(u >= edges[0]) + (u >= edges[1]) for u in draws} == {0, 1, 2}, name
+
+
 def test_every_record_is_accounted_for(extracted: dict[str, Extracted]) -> None:
     for name, result in extracted.items():
         assert result.records == result.tally.records > 0, name
@@ -53,10 +62,23 @@ def test_every_record_is_accounted_for(extracted: dict[str, Extracted]) -> None:
         ("stackexchange", {"xml_error", "orphan_answer", "answer_not_used", "no_answer"}),
         ("books", {"truncated_record", "corrupt_file"}),
         ("notes", {"bad_json", "corrupt_file"}),
-        ("code", {"vendored", "generated", "minified", "binary", "undecodable", "truncated_record", "corrupt_file"}),
+        (
+            "code",
+            {
+                "vendored",
+                "generated",
+                "minified",
+                "binary",
+                "undecodable",
+                "truncated_record",
+                "corrupt_file",
+            },
+        ),
     ],
 )
-def test_what_was_planted_is_rejected(extracted: dict[str, Extracted], source: str, reasons: set[str]) -> None:
+def test_what_was_planted_is_rejected(
+    extracted: dict[str, Extracted], source: str, reasons: set[str]
+) -> None:
     assert reasons <= set(extracted[source].reasons)
 
 
@@ -69,7 +91,9 @@ def test_pages_come_out_as_they_were_written(extracted: dict[str, Extracted]) ->
             assert [p for p in paragraphs if p not in text] == [], page["url"]
             for boilerplate in ("cookies", "Imprint", "Subscribe to our newsletter", "Offer number"):
                 assert boilerplate not in text, page["url"]
-    assert {"de", "fr", "es", "ja", "ru", "ar", "it", "zh", "pl"} <= {d.meta["language"] for d in found.values()}
+    assert {"de", "fr", "es", "ja", "ru", "ar", "it", "zh", "pl"} <= {
+        d.meta["language"] for d in found.values()
+    }
 
 
 def test_planted_duplicates(extracted: dict[str, Extracted]) -> None:
@@ -91,7 +115,11 @@ def test_books_lose_their_frame(extracted: dict[str, Extracted]) -> None:
 
 def test_pydoc_pages_hold_nothing_of_this_machine(extracted: dict[str, Extracted], demo: Path) -> None:
     raw = gzip.decompress((demo / "pydoc" / "pydoc.warc.gz").read_bytes()).decode("utf-8")
-    assert 'href="file:' not in raw and sysconfig.get_path("stdlib") not in raw and str(Path.home()) + "/" not in raw
+    assert (
+        'href="file:' not in raw
+        and sysconfig.get_path("stdlib") not in raw
+        and str(Path.home()) + "/" not in raw
+    )
     assert not re.search(r"(at 0x|handle )[0-9a-f]{6,}", raw)
     heap = next(d.text for d in extracted["pydoc"].documents if d.url.endswith("/heapq.html"))
     assert "\n    if item > heap[0]:\n        item = heapreplace(heap, item)\n" in heap
@@ -106,10 +134,14 @@ def test_bulk_is_large_enough_and_licensed(extracted: dict[str, Extracted]) -> N
 
 
 def test_building_again_changes_no_file(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in demo.rglob("*") if p.is_file() and p.name[0] != "."}
+    before = {
+        p: (p.stat().st_mtime_ns, p.read_bytes()) for p in demo.rglob("*") if p.is_file() and p.name[0] != "."
+    }
     monkeypatch.setattr(stdlib, "pydoc_warc", lambda: pytest.fail("the pages are made once for each Python"))
     assert build_demo(demo) == demo / "recipe.yaml"
-    after = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in demo.rglob("*") if p.is_file() and p.name[0] != "."}
+    after = {
+        p: (p.stat().st_mtime_ns, p.read_bytes()) for p in demo.rglob("*") if p.is_file() and p.name[0] != "."
+    }
     assert after == before
 
 

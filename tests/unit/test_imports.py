@@ -54,7 +54,9 @@ def test_imports_go_one_way(path):
         if here == "spark":
             assert there != "cli", f"spark imports {module}"
         if here == "trainer":
-            assert there not in ("spark", "cli", *(s for s in STAGES if s != "shards")), f"trainer imports {module}"
+            assert there not in ("spark", "cli", *(s for s in STAGES if s != "shards")), (
+                f"trainer imports {module}"
+            )
 
 
 def test_importing_the_package_is_cheap():

@@ -52,7 +52,9 @@ def test_no_java_at_all_takes_the_wheel_and_it_runs(tmp_path):
         done = subprocess.run([chosen.executable, *extra, "-version"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     kept = subprocess.run(
-        [chosen.executable, "--add-modules", "java.no.such.module", "-version"], capture_output=True, text=True
+        [chosen.executable, "--add-modules", "java.no.such.module", "-version"],
+        capture_output=True,
+        text=True,
     )
     assert kept.returncode != 0 and "java.no.such.module" in kept.stderr + kept.stdout
 

@@ -51,3 +51,9 @@ def test_another_model_by_path_needs_its_sha256(tmp_path):
     junk.write_bytes(b"not a model" * 10)
     with pytest.raises(ModelError, match="not a model"):
         load_model(str(junk), hashlib.sha256(junk.read_bytes()).hexdigest())
+
+
+def test_a_long_text_is_judged_by_all_of_it():
+    opening = SENTENCES["ja"] * 40  # more than 1,000 characters
+    book = opening + "\n" + (SENTENCES["de"] + "\n") * 400
+    assert identify([book])[0][0] == "de"

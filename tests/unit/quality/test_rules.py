@@ -27,14 +27,21 @@ def test_presets_name_exactly_the_published_signals():
 
 
 def test_a_threshold_itself_stays_and_the_next_value_goes():
-    rows = [{"word_count": 50.0}, {"word_count": 49.0}, {"word_count": 100_001.0}, {"duplicate_line_fraction": 0.3}]
+    rows = [
+        {"word_count": 50.0},
+        {"word_count": 49.0},
+        {"word_count": 100_001.0},
+        {"duplicate_line_fraction": 0.3},
+    ]
     found = evaluate(batch(*rows), settings(quality=GOPHER))
     assert found["rule"] == ["", "gopher_quality.word_count", "gopher_quality.word_count", ""]
     assert found["measured"][1] == "49" and found["threshold"][1] == "at least 50 and at most 100000"
 
 
 def test_presets_spare_other_languages():
-    found = evaluate(batch({"word_count": 3.0}, {"word_count": 3.0, "language": "de"}), settings(quality=GOPHER))
+    found = evaluate(
+        batch({"word_count": 3.0}, {"word_count": 3.0, "language": "de"}), settings(quality=GOPHER)
+    )
     assert found["rule"] == ["gopher_quality.word_count", ""]
 
 

@@ -51,7 +51,9 @@ def test_short_texts(licence: str) -> None:
     assert recognise(f"/*\n{commented}\n */") == licence
 
 
-@pytest.mark.parametrize("text", ["", "All rights reserved.", "See the file COPYING.", "Version 2.0", "MIT", "licensed under BSD"])
+@pytest.mark.parametrize(
+    "text", ["", "All rights reserved.", "See the file COPYING.", "Version 2.0", "MIT", "licensed under BSD"]
+)
 def test_what_is_not_recognised_is_unknown(text: str) -> None:
     assert recognise(text) is None and header_licence(text) is None
 
@@ -61,7 +63,10 @@ def test_what_is_not_recognised_is_unknown(text: str) -> None:
     [
         ("// SPDX-License-Identifier: MIT", "MIT"),
         ("/* SPDX-License-Identifier: (GPL-2.0+ OR BSD-2-Clause) */", "(GPL-2.0-or-later OR BSD-2-Clause)"),
-        ("# SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note", "GPL-2.0-only WITH Linux-syscall-note"),
+        (
+            "# SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note",
+            "GPL-2.0-only WITH Linux-syscall-note",
+        ),
         ("<!-- SPDX-License-Identifier: CC-BY-SA-4.0 -->", "CC-BY-SA-4.0"),
         ("dnl SPDX-License-Identifier: FSFAP", "FSFAP"),
         ("-- SPDX-License-Identifier: LicenseRef-Ours\r", "LicenseRef-Ours"),
@@ -97,7 +102,10 @@ def test_headers(header: str, expected: str) -> None:
 
 def test_folders() -> None:
     assert of_folder({"LICENSE-MIT": MIT, "LICENSE-APACHE": TEXTS["Apache-2.0"]}) == "Apache-2.0 OR MIT"
-    assert of_folder({"COPYING": TEXTS["GPL-3.0-only"], "COPYING.LESSER": TEXTS["LGPL-3.0-only"]}) == "LGPL-3.0-only"
+    assert (
+        of_folder({"COPYING": TEXTS["GPL-3.0-only"], "COPYING.LESSER": TEXTS["LGPL-3.0-only"]})
+        == "LGPL-3.0-only"
+    )
     assert of_folder({"LICENSE": MIT, "NOTICE": TEXTS["Apache-2.0"]}) == "MIT"
     assert of_folder({"NOTICE": TEXTS["Apache-2.0"]}) == "Apache-2.0"
     assert of_folder({"LICENSE": BSD + "\n\nThe bundled parts:\n" + TEXTS["PSF-2.0"]}) == "BSD-2-Clause"

@@ -65,7 +65,9 @@ def test_truncated_files_are_conserved(name: str, tmp_path: Path) -> None:
         data = path.read_bytes()
         for cut in sorted({len(data) * i // POINTS for i in range(POINTS)}):
             result = damaged(name, tmp_path, path, data[:cut])
-            assert result.records == result.tally.records, f"{path.name} cut after {cut} bytes: {result.reasons}"
+            assert result.records == result.tally.records, (
+                f"{path.name} cut after {cut} bytes: {result.reasons}"
+            )
 
 
 def test_flipped_bytes_are_conserved(name: str, tmp_path: Path) -> None:
@@ -123,7 +125,10 @@ def test_parsing_is_pure_and_survives_the_pipe(name: str) -> None:
         for raw in fmt.frames(split, validated, Tally()):
             if isinstance(raw, Raw):
                 sent = pickle.loads(pickle.dumps(raw))
-                first, second = fmt.parse(raw, validated), fmt.parse(sent, pickle.loads(pickle.dumps(validated)))
+                first, second = (
+                    fmt.parse(raw, validated),
+                    fmt.parse(sent, pickle.loads(pickle.dumps(validated))),
+                )
                 assert first == second
                 assert sum(outcome.records for outcome in first) == 1
                 assert all((o.rel, o.record) == (raw.rel, raw.record) for o in first)

@@ -30,16 +30,37 @@ def one(record: Any, **options: Any) -> Any:
 
 def test_lm_dataformat() -> None:
     doc = one({"text": "Hello.", "meta": {"pile_set_name": "Notes"}})
-    assert (doc.text, doc.key, doc.records, doc.meta) == ("Hello.", "a/b.jsonl:120", 1, {"pile_set_name": "Notes"})
+    assert (doc.text, doc.key, doc.records, doc.meta) == (
+        "Hello.",
+        "a/b.jsonl:120",
+        1,
+        {"pile_set_name": "Notes"},
+    )
     assert one({"text": ["One.", "Two."]}).text == "One.\n\nTwo."
     assert one({"text": ["One.", "Two."]}, joiner=" ").text == "One. Two."
     assert one(b'\xef\xbb\xbf{"text": "after a mark"}').text == "after a mark"
 
 
 def test_keys_may_be_dotted_or_literal() -> None:
-    record = {"body": {"raw": "Text."}, "meta": {"id": 9, "url": "https://e.org/9", "t": "Nine", "rights": "CC0-1.0"}}
-    doc = one(record, text_key="body.raw", id_key="meta.id", url_key="meta.url", title_key="meta.t", licence_key="meta.rights")
-    assert (doc.text, doc.key, doc.url, doc.title, doc.licence) == ("Text.", "9", "https://e.org/9", "Nine", "CC0-1.0")
+    record = {
+        "body": {"raw": "Text."},
+        "meta": {"id": 9, "url": "https://e.org/9", "t": "Nine", "rights": "CC0-1.0"},
+    }
+    doc = one(
+        record,
+        text_key="body.raw",
+        id_key="meta.id",
+        url_key="meta.url",
+        title_key="meta.t",
+        licence_key="meta.rights",
+    )
+    assert (doc.text, doc.key, doc.url, doc.title, doc.licence) == (
+        "Text.",
+        "9",
+        "https://e.org/9",
+        "Nine",
+        "CC0-1.0",
+    )
     assert one({"a.b": "literal", "a": {"b": "dotted"}}, text_key="a.b").text == "literal"
 
 
@@ -68,7 +89,9 @@ def test_a_claim_that_is_no_spdx_expression_is_only_noted() -> None:
 )
 def test_a_bad_line_is_one_error_reject(body: bytes, reason: str, hint: str) -> None:
     reject = one(body)
-    expected = ("bad_json", "bad_text") if reason == "bad_text" else (reason,)  # Python caps the digits of a number
+    expected = (
+        ("bad_json", "bad_text") if reason == "bad_text" else (reason,)
+    )  # Python caps the digits of a number
     assert reject.reason in expected and hint in reject.detail
     assert (reject.kind, reject.records, reject.record) == ("error", 1, 120)
 
@@ -82,7 +105,9 @@ def test_ids() -> None:
 def test_meta_is_storable() -> None:
     import orjson
 
-    doc = one(b'{"text": "x", "meta": {"nan": NaN, "big": 99999999999999999999, "s": "\\ud800", "l": [1e999]}}')
+    doc = one(
+        b'{"text": "x", "meta": {"nan": NaN, "big": 99999999999999999999, "s": "\\ud800", "l": [1e999]}}'
+    )
     assert doc.meta == {"nan": None, "big": "99999999999999999999", "s": "?", "l": [None]}
     assert orjson.dumps(doc.meta)
     large = one({"text": "x", "meta": {"blob": "y" * 100_000}})
@@ -134,6 +159,23 @@ def test_compressed_files_and_their_truncation(tmp_path: Path, pack: Any) -> Non
     assert [r.records for r in cut.rejects if r.reason == "corrupt_file"] == [0]
 
 
+def test_a_bomb_keeps_the_rows_before_it(tmp_path: Path) -> None:
+    packer = zstandard.ZstdCompressor().compressobj()
+    packed = packer.compress(LINE * 5 + b'{"text": "') + b"".join(
+        packer.compress(bytes(1 << 20)) for _ in range(90)
+    )
+    (tmp_path / "a.jsonl.zst").write_bytes(packed + packer.flush())
+    tracemalloc.start()
+    result = extract("jsonl", tmp_path, options={"max_line_bytes": 1 << 20})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(result.documents) == 5 and peak < 160 << 20
+    assert (
+        result.reasons == {"truncated_record": 1, "corrupt_file": 1} and "bomb" in result.rejects[-1].detail
+    )
+    assert result.records == result.tally.records == 6
+
+
 def test_nothing_but_an_empty_frame_is_an_empty_file(tmp_path: Path) -> None:
     (tmp_path / "a.zst").write_bytes(zstandard.ZstdCompressor().compress(b""))
     (tmp_path / "b.jsonl").write_bytes(b"\n\n")
@@ -143,11 +185,15 @@ def test_nothing_but_an_empty_frame_is_an_empty_file(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    lines=st.lists(st.sampled_from([b"", b"  ", LINE.strip(), b"{bad", b'{"text": "' + b"y" * 70 + b'"}']), max_size=30),
+    lines=st.lists(
+        st.sampled_from([b"", b"  ", LINE.strip(), b"{bad", b'{"text": "' + b"y" * 70 + b'"}']), max_size=30
+    ),
     end=st.sampled_from([b"", b"\n"]),
     target=st.integers(1, 120),
 )
-def test_any_cut_into_ranges_gives_the_same(tmp_path_factory: Any, lines: list[bytes], end: bytes, target: int) -> None:
+def test_any_cut_into_ranges_gives_the_same(
+    tmp_path_factory: Any, lines: list[bytes], end: bytes, target: int
+) -> None:
     folder = tmp_path_factory.mktemp("cut")
     (folder / "a.jsonl").write_bytes(b"\n".join(lines) + end)
     whole = extract("jsonl", folder)
@@ -168,7 +214,10 @@ def test_a_compressed_file_is_never_cut(tmp_path: Path) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.sampled_from([b"a", b" ", b"\n", b"\r", b"\t", b"\x0b", b"{}", b"\n\n"]), max_size=40), st.data())
+@given(
+    st.lists(st.sampled_from([b"a", b" ", b"\n", b"\r", b"\t", b"\x0b", b"{}", b"\n\n"]), max_size=40),
+    st.data(),
+)
 def test_counter_counts_visible_lines_in_any_cut(pieces: list[bytes], data: st.DataObject) -> None:
     whole = b"".join(pieces)
     counter = LineCounter()
