@@ -8,15 +8,16 @@ names, the files are one global order, the same for any number of workers.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 
 # This folder holds select.py and tokenize.py, which must not hide the standard library's.
 sys.path.sort(key=os.path.dirname(os.path.abspath(__file__)).__eq__)
 
-from pile_curate.errors import PileCurateError
+import argparse
+
 from pile_curate.spark.export import FORMATS, materialize
+from pile_curate.spark.submit import debugging, guarded
 
 
 def main() -> int:
@@ -27,11 +28,11 @@ def main() -> int:
     parser.add_argument("--format", choices=tuple(FORMATS), default="jsonl", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="seed of the shuffle (default: %(default)s)")
     args = parser.parse_args()
-    try:
-        print(materialize(args.directory, args.to, format=args.format, seed=args.seed))
-    except PileCurateError as err:
-        print(f"{err.code}: {err}", file=sys.stderr)
-        return err.exit_status
+    return guarded(lambda: _materialize(args), debug=debugging())
+
+
+def _materialize(args: argparse.Namespace) -> int:
+    print(materialize(args.directory, args.to, format=args.format, seed=args.seed))
     return 0
 
 

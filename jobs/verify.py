@@ -9,14 +9,15 @@ sha256, row counts and logical digests, and checks that the stages' counts balan
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 
 # This folder holds select.py and tokenize.py, which must not hide the standard library's.
 sys.path.sort(key=os.path.dirname(os.path.abspath(__file__)).__eq__)
 
-from pile_curate.errors import PileCurateError
+import argparse
+
+from pile_curate.spark.submit import debugging, guarded
 from pile_curate.spark.verify import print_verification, verify_out
 
 
@@ -26,11 +27,7 @@ def main() -> int:
     parser.add_argument("directory", help="a corpus, or one dataset of it")
     parser.add_argument("--deep", action="store_true", help="read everything again, not only sizes")
     args = parser.parse_args()
-    try:
-        return print_verification(verify_out(args.directory, args.deep))
-    except PileCurateError as err:
-        print(f"{err.code}: {err}", file=sys.stderr)
-        return err.exit_status
+    return guarded(lambda: print_verification(verify_out(args.directory, args.deep)), debug=debugging())
 
 
 if __name__ == "__main__":

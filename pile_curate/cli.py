@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from pile_curate import __version__
-from pile_curate.errors import PileCurateError, SetupError
+from pile_curate.errors import PileCurateError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -130,6 +130,9 @@ def _demo(args: argparse.Namespace) -> int:
 
     from pile_curate.demo import build_demo
     from pile_curate.spark.pipeline import make_context, run
+    from pile_curate.spark.session import SHORT_RUN
+
+    os.environ.setdefault("PILE_CURATE_JVM_OPTIONS", SHORT_RUN)
 
     out = os.path.abspath(args.out)
     raw = Path(out) / "raw"
@@ -187,8 +190,9 @@ def _stages(args: argparse.Namespace) -> int:
 
 def _env(args: argparse.Namespace) -> int:
     from pile_curate.java import shell_exports
+    from pile_curate.spark.session import JVM_OPTIONS
 
-    print(shell_exports())
+    print(shell_exports(JVM_OPTIONS))
     return 0
 
 
@@ -203,26 +207,9 @@ def _doctor(args: argparse.Namespace) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status (0 fine, 2 a mistake to mend, 3 damaged data, 1 else)."""
     args = _parser().parse_args(argv)
-    try:
-        status: int = args.call(args)
-        return status
-    except PileCurateError as err:
-        if args.debug:
-            raise
-        print(f"{err.code}: {err}", file=sys.stderr)
-        return err.exit_status
-    except ModuleNotFoundError as err:
-        if args.debug:
-            raise
-        missing = SetupError(
-            f"the package {err.name!r} is not installed; `pile-curate doctor` says what else is missing."
-        )
-        print(f"{missing.code}: {missing}", file=sys.stderr)
-        return missing.exit_status
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`); that is not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    from pile_curate.spark.submit import debugging, guarded
+
+    return guarded(lambda: args.call(args), debug=args.debug or debugging())
 
 
 if __name__ == "__main__":

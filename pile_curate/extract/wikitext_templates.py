@@ -28,7 +28,7 @@ _define(
     "nowrap nobr nobreak nobold noitalic normal small smaller smalldiv big larger large sc smallcaps sc1 sc2 smcaps "
     "center midsize huge bold italic em strong underline u overline strike strikethrough vanchor visible_anchor abbr "
     "tooltip abbrlink abbreviation hover define mono monospace code codett tt kbd samp var mvar math unicode polytonic "
-    "flag flagcountry flagu flag+link flagg country ipa ipa2 ipalink ipaslink lsj hebrew nastaliq urdu linktext "
+    "nq flag flagcountry flagu flag+link flagg country ipa ipa2 ipalink ipaslink lsj hebrew nastaliq urdu linktext "
     "script/hebrew script/arabic script/nastaliq not_a_typo as_written nihongo2 plainlist plain_list flatlist "
     "block_indent blockindent indent in5 columns-list comment поясн nobreak1 vr phrase abkürzung lang-mul серый "
     "proper_name allow_wrap longitem no_wrap no_break nowraplinks ordinal tq highlight mark",

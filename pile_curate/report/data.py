@@ -183,10 +183,11 @@ class ReportData:
         return plain
 
     def logical(self) -> dict[str, Any]:
-        """Return ``to_dict`` without what is of this run alone (times, versions): what a digest may cover."""
+        """Return ``to_dict`` without what is of this run alone (times, versions, file names): what a digest may cover."""
         plain = self.to_dict()
         for name in ("created", "software"):
             del plain[name]
+        plain["tokenizer"].pop("path", None)
         plain["stages"] = [{k: v for k, v in row.items() if k != "created"} for row in plain["stages"]]
         return plain
 
