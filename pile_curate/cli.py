@@ -23,6 +23,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, text: str, call: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=text, description=text)
+        made.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         made.set_defaults(call=call)
         return made
 

@@ -16,7 +16,7 @@ from pile_curate.errors import PileCurateError
 State = Literal["ok", "note", "missing"]
 _PACKAGES = (
     "pyspark", "pyarrow", "numba", "numpy", "fasttext-community", "ftfy", "resiliparse", "tokenizers", "zstandard",
-    "datasketch", "pydantic", "orjson", "xxhash", "Jinja2", "PyYAML",
+    "datasketch", "pydantic", "orjson", "xxhash", "Jinja2", "PyYAML", "pandas", "brotli",
 )  # fmt: skip
 
 
@@ -35,9 +35,10 @@ def _python() -> Finding:
 
 
 def _java() -> Finding:
-    from pile_curate.java import choose
+    from pile_curate.java import choose, home_for_spark
 
     choice = choose()
+    home_for_spark(choice)
     return Finding("Java", "ok", f"{choice.version} at {choice.home} (from {choice.origin})")
 
 

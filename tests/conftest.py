@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+# Sessions of the tests live for a minute or two; see SHORT_RUN in pile_curate/spark/session.py.
+os.environ.setdefault("PILE_CURATE_JVM_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 @pytest.fixture(scope="session")

@@ -195,7 +195,8 @@ def _archive(file: RawFile, options: Any, tally: Tally, trees: _TreeLicences) ->
             if reason or member.data is None:
                 reason = _MEMBER_REASONS.get(reason, reason) or member.reject
                 kind: Literal["policy", "error"] = "error" if reason in _MEMBER_ERRORS else "policy"
-                yield Reject(reason, file.rel, member.index, key=key, kind=kind, raw_bytes=member.size)
+                detail = _MEMBER_ERRORS.get(reason, "")
+                yield Reject(reason, file.rel, member.index, detail, key, kind, raw_bytes=member.size)
                 continue
             licence, where = nearest(member.name, inside) if inside else (outside, above)
             meta = {"key": key, "path": member.name, "licence": licence, "licence_from": where or "."}
@@ -206,7 +207,13 @@ def _archive(file: RawFile, options: Any, tally: Tally, trees: _TreeLicences) ->
 
 
 _MEMBER_REASONS = {"link": "symlink", "truncated": "truncated_record"}
-_MEMBER_ERRORS = frozenset({"unsafe_path", "truncated_record", "corrupt", "encrypted", "unsupported"})
+_MEMBER_ERRORS = {
+    "unsafe_path": "its name would lead out of the folder that the archive is unpacked into",
+    "truncated_record": "the archive ends inside this member",
+    "corrupt": "its stored bytes do not unpack to what their checksum or length says",
+    "encrypted": "it is encrypted",
+    "unsupported": "a sparse file, or a compression other than stored and deflate",
+}
 
 
 def _licences_inside(file: RawFile) -> dict[str, str | None]:

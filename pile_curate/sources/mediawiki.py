@@ -71,9 +71,10 @@ def siteinfo(head: bytes) -> dict[str, str]:
     info = {
         "wiki": first(r"<dbname>([^<]*)"),
         "base": first(r"<base>([^<]*)"),
-        "language": first(r"<mediawiki[^>]*\bxml:lang=\"([^\"]*)"),
+        # Up to the next "<", not only to ">": a head that repeats a tag would cost the square of its length.
+        "language": first(r"<mediawiki[^<>]*\bxml:lang=\"([^\"]*)"),
     }
-    return info | {name: first(rf'<namespace key="{key}"[^>]*>([^<]*)') for name, key in names.items()}
+    return info | {name: first(rf'<namespace key="{key}"[^<>]*>([^<]*)') for name, key in names.items()}
 
 
 @lru_cache(maxsize=16)

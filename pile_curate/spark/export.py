@@ -115,7 +115,8 @@ def materialize(
     with contextlib.suppress(OSError):
         os.rmdir(os.path.join(root, manifest.ATTEMPTS))
     names = ", ".join(f"{name} x {often:g}" for name, often in epochs.items())
-    return f"{committed.rows} documents in {len(parts)} files below {to} ({names})"
+    files = f"{len(parts)} file{'s' if len(parts) != 1 else ''}"
+    return f"{committed.rows} documents in {files} below {to} ({names})"
 
 
 def _claim(root: str) -> None:

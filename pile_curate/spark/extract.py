@@ -18,13 +18,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pile_curate import hashing, manifest, schema
+from pile_curate.clean import CLEAN_VERSION
 from pile_curate.errors import ConservationError, CorruptInput, TooManyRejects
 from pile_curate.files import RawFile, open_raw
 from pile_curate.manifest import Attempt, FileEntry, Manifest
 from pile_curate.sources import SOURCES
 from pile_curate.sources.base import SPLIT_BYTES
 from pile_curate.spark import runner
-from pile_curate.spark.extract_task import SourceTask, TaskResult, assemble, drop_rows, extract
+from pile_curate.spark.extract_task import (
+    SourceTask,
+    TaskResult,
+    assemble,
+    drop_rows,
+    extract,
+    extractor_label,
+)
 from pile_curate.spark.stage import Context, Result, Stage, file_entry
 
 if TYPE_CHECKING:
@@ -77,8 +85,11 @@ def discover_all(context: Context) -> dict[str, list[RawFile]]:
     return found
 
 
-def _raw_state(rows: Sequence[tuple[str, str, int, str]]) -> str:
-    return hashing.fingerprint(sorted([list(row) for row in rows]))
+def _raw_state(context: Context, rows: Sequence[tuple[str, str, int, str]]) -> str:
+    """Return the digest of the raw files' content and of the code that reads them."""
+    formats = sorted({spec.format for spec in context.recipe.sources})
+    readers = [extractor_label(name) for name in formats] + [f"clean/{CLEAN_VERSION}"]
+    return hashing.fingerprint({"files": sorted([list(row) for row in rows]), "readers": readers})
 
 
 def raw_state(context: Context, previous: Manifest | None) -> str:
@@ -108,7 +119,7 @@ def raw_state(context: Context, previous: Manifest | None) -> str:
             else:
                 sha = "unknown"
             rows.append((source, file.rel, file.size, sha))
-    return _raw_state(rows)
+    return _raw_state(context, rows)
 
 
 def hash_file(file: RawFile, start: int = 0, stop: int | None = None) -> str:
@@ -214,7 +225,9 @@ def _work(context: Context, attempt: Attempt, rejects: Attempt) -> Result:
     grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in raw_rows:
         grouped.setdefault((row["source"], row["file"]), []).append(row)
-    state = _raw_state([(s, f, rows[0]["size"], _file_sha(rows)) for (s, f), rows in grouped.items()])
+    state = _raw_state(
+        context, [(s, f, rows[0]["size"], _file_sha(rows)) for (s, f), rows in grouped.items()]
+    )
     rejects.commit(
         [file for result in results for file in result.rejects],
         stage_version=STAGE.version,
@@ -327,18 +340,18 @@ def _facts(
                 total = reasons.setdefault(reason, {"kind": seen["kind"], "rows": 0, "records": 0})
                 total["rows"] += seen["rows"]
                 total["records"] += seen["records"]
-        tallies = [t for r in mine for t in r.tallies]
+        damage = dict(sorted(pair for result in mine for pair in result.damage.items()))
         sources[spec.name] = {
             "format": spec.format,
             "files": len(files[spec.name]),
-            "damaged_files": len({t.rel for t in tallies if t.damage}),
+            "damaged_files": len(damage),
             "records_in": sum(r.records for r in mine),
             "documents": sum(r.document_count for r in mine),
             "document_records": sum(r.document_records for r in mine),
             "raw_bytes": sum(r.raw_bytes for r in mine),
             "text_bytes": sum(r.text_bytes for r in mine),
             "rejects": dict(sorted(reasons.items())),
-            "damage": sorted(f"{t.rel}: {t.damage}" for t in tallies if t.damage)[:20],
+            "damage": [f"{rel}: {why}" for rel, why in damage.items()][:20],
         }
     return {"sources": sources}
 

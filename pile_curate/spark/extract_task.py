@@ -82,6 +82,8 @@ class TaskResult:
     text_bytes: int = 0
     raw_bytes: int = 0
     reasons: dict[str, dict[str, Any]] = field(default_factory=dict)
+    damage: dict[str, str] = field(default_factory=dict)
+    """Each damaged file by relative path, and what is wrong with it."""
 
     def count_reject(self, kind: str, reason: str, records: int) -> None:
         """Count one rejection under its reason."""
@@ -158,6 +160,9 @@ class _Sink:
 
     def _reject(self, reject: Reject) -> None:
         self.result.count_reject(reject.kind, reject.reason, reject.records)
+        # A note that counts no record is about the file; so is a record that ends with its file.
+        if reject.kind == "error" and (not reject.records or reject.reason == "truncated_record"):
+            self.result.damage[reject.rel] = reject.detail.removeprefix(f"{reject.rel}: ")[:500]
         self.reject_rows.append(
             {
                 "stage": "extract",
@@ -293,6 +298,9 @@ def extract(task: SourceTask) -> TaskResult:
     if buckets is not None:
         buckets.close()
     result.tallies = list(tally.files)
+    for seen in result.tallies:
+        if seen.damage:
+            result.damage.setdefault(seen.rel, seen.damage)
     result.records = tally.records
     result.raw_bytes = tally.raw_bytes
     return result

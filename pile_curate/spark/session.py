@@ -6,6 +6,7 @@ visible on the network. Text never passes through the JVM, so a small driver hea
 
 from __future__ import annotations
 
+import atexit
 import os
 import site
 import sys
@@ -136,6 +137,8 @@ def open_session(master: str | None = None, extra: Mapping[str, str] | None = No
             f"Spark did not start on {conf.get('spark.master', 'the submitted master')}: {err}. "
             "`pile-curate doctor` says what is missing."
         ) from err
+    # A JVM that only notices the end of this process leaves executors behind that are started again.
+    atexit.register(session.stop)
     return session
 
 

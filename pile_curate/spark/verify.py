@@ -123,7 +123,7 @@ def balance_problems(out: str) -> list[Problem]:
         stage: manifest.find(os.path.join(out, dataset))
         for stage, dataset in (("shard", "shards"), ("tokenize", "tokens"))
     }
-    for name, seen in (extracted or {"sources": {}})["sources"].items():
+    for name, seen in ({} if extracted is None else extracted["sources"]).items():
         records, made = seen["records_in"], seen["document_records"]
         rejected = sum(r["records"] for r in seen["rejects"].values())
         compare(

@@ -1,11 +1,12 @@
 """Answer "why is this document (not) in it?" from the finished datasets, without Spark.
 
-Ids are looked up in the metadata with Parquet's own statistics, so an answer reads a few columns only.
+An answer reads the ids of every document and a few columns of those that match, never a text.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import pyarrow.compute as pc
@@ -32,6 +33,12 @@ _SHOWN = (
 MATCHES = 10
 """How many documents an ambiguous prefix lists."""
 
+REJECTS = 50
+"""How many rejected records of one file are listed."""
+
+REJECTS = 50
+"""How many rejected records one answer lists."""
+
 
 def _find(out: str, dataset: str, prefix: str, columns: list[str]) -> list[dict[str, Any]]:
     """Return the rows whose doc_id begins with the hexadecimal prefix."""
@@ -50,22 +57,33 @@ def _find(out: str, dataset: str, prefix: str, columns: list[str]) -> list[dict[
 def why(out: str, prefix: str) -> str:
     """Return the answer for one document; ``prefix`` is the first hexadecimal digits of its id.
 
-    Raises ``InputError`` if it is not hexadecimal, ``DatasetMissing`` if no finished corpus lies in
-    ``out``. A prefix that fits several documents is answered with a list of them, one that fits none with
-    the rejects that have this native key.
+    A prefix that fits several documents is answered with a list of them. What is no id may be the native
+    key or the file of a rejected record; a short key can look like an id, and is then answered as both.
+    Raises ``InputError`` if nothing fits, ``DatasetMissing`` if no finished corpus lies in ``out``.
     """
+    rejected = _rejected(out, prefix)
     wanted = prefix.lower().removeprefix("0x")
-    if not wanted or len(wanted) > 32 or any(c not in "0123456789abcdef" for c in wanted):
-        return _rejected(out, prefix)
+    known = [_documents(out, wanted)] if re.fullmatch("[0-9a-f]{1,32}", wanted) else []
+    told = [text for text in (*known, rejected) if text]
+    if not told:
+        raise InputError(
+            f"no document's id begins with {prefix!r}, and no rejected record has it as its key or file. Ids "
+            "are the meta.doc_id of a shard row, 32 hexadecimal digits; any first digits will do."
+        )
+    return "\n\n".join(told)
+
+
+def _documents(out: str, wanted: str) -> str:
     if manifest.find(os.path.join(out, "ledger")) is None:
         raise DatasetMissing(
             f"{out} holds no ledger; run `pile-curate run RECIPE --out {out}` as far as select first."
         )
     rows = _find(out, "ledger", wanted, [
-        "doc_id", "source", "kept", "stage", "reason", "measured", "threshold", "twin", "jaccard", "cross_split",
+        "doc_id", "source", "split", "kept", "stage", "reason", "measured", "threshold", "twin", "jaccard",
+        "cross_split",
     ])  # fmt: skip
     if not rows:
-        return _rejected(out, prefix)
+        return ""
     if len(rows) > 1:
         lines = [f"{row['doc_id'].hex()}  {row['source']:20s} {_verdict(row)}" for row in rows[:MATCHES]]
         more = f"\n... and {len(rows) - MATCHES} more" if len(rows) > MATCHES else ""
@@ -74,7 +92,7 @@ def why(out: str, prefix: str) -> str:
     facts = _facts(out, row["doc_id"])
     twin = _facts(out, row["twin"]) if row["twin"] else None
     failed = _failed(out, row["doc_id"]) if row["stage"] == "decide" else []
-    return explain(facts, row, twin, failed)
+    return explain(facts, row, twin, failed, shards=_shards(out, row) if row["kept"] else [])
 
 
 def _verdict(row: dict[str, Any]) -> str:
@@ -97,8 +115,22 @@ def _failed(out: str, doc_id: bytes) -> list[str]:
     return list(found[0]["failed"]) if found else []
 
 
+def _shards(out: str, row: dict[str, Any]) -> list[str]:
+    """Return the Parquet shards that hold a kept document, relative to the corpus."""
+    directory = os.path.join(out, "shards")
+    committed = manifest.find(directory)
+    found = []
+    for entry in committed.select(row["split"]) if committed is not None else ():
+        if entry.facts.get("source") != row["source"] or entry.facts.get("format") != "parquet":
+            continue
+        ids = pq.read_table(os.path.join(directory, entry.path), columns=["meta.doc_id"]).flatten()
+        if pc.any(pc.equal(ids.column(0), row["doc_id"].hex())).as_py():
+            found.append(f"shards/{entry.path}")
+    return found
+
+
 def _rejected(out: str, key: str) -> str:
-    """Answer for something that never became a document: look among the rejects by native key or file."""
+    """Answer for what never became a document: look among the rejects by native key or file."""
     directory = os.path.join(out, "rejects")
     if manifest.find(directory) is None:
         raise DatasetMissing(
@@ -114,9 +146,5 @@ def _rejected(out: str, key: str) -> str:
             lines.append(
                 f"{row['source']}: {where}: rejected at extract: {row['reason']} ({row['kind']}) {row['detail']}"
             )
-    if not lines:
-        raise InputError(
-            f"no document's id begins with {key!r}, and no rejected record has it as its key or file. Ids are "
-            "the meta.doc_id of a shard row, 32 hexadecimal digits; any first digits will do."
-        )
-    return "\n".join(lines[:50])
+    more = [f"... and {len(lines) - REJECTS} more"] if len(lines) > REJECTS else []
+    return "\n".join(lines[:REJECTS] + more)

