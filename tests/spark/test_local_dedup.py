@@ -44,7 +44,12 @@ def corpus(spark, tmp_path_factory):
              "weight": 1, "options": {"id_key": "meta.id"}, "language": "off", "quality": "off",
              "priority": 1 if name == "a" else 0}
         )  # fmt: skip
-    recipe = {"version": 1, "name": "families", "sources": sources, "splits": {"validation": 0.2, "test": 0.1}}
+    recipe = {
+        "version": 1,
+        "name": "families",
+        "sources": sources,
+        "splits": {"validation": 0.2, "test": 0.1},
+    }
     return root, recipe
 
 
@@ -75,4 +80,7 @@ def test_too_many_shingles_are_left_to_spark(corpus, spark):
     context = make_context(str(root / "recipe.yaml"), str(root / "out"), spark=spark)
     files = [context.files(name, "main") for name in ("annotations", "eligibility")]
     settings = dedup.settings_of(context.recipe)
-    assert local.find_duplicates(*files, documents=context.path("documents"), settings=settings, shingles=10) is None
+    assert (
+        local.find_duplicates(*files, documents=context.path("documents"), settings=settings, shingles=10)
+        is None
+    )
