@@ -15,7 +15,7 @@ ROW = st.fixed_dictionaries(
     {
         "n": st.none() | st.integers(-(2**63), 2**63 - 1),
         "text": st.none() | st.text(max_size=8),
-        "x": st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        "x": st.none() | st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False),
     }
 )
 

@@ -223,7 +223,7 @@ def test_the_document_says_what_was_asked_what_is_achieved_and_where_it_lies() -
     assert [shard["path"] for shard in a["shards"]] == ["shards/2/0.parquet", "shards/2/1.parquet"]
     assert a["parts"]["train"][0]["prefix"] == "tokens/2/0" and b["parts"] == {}
     assert list(a["licences"]) == ["ISC", "MIT"]
-    assert made["model"] == {"preset": "tiny", "steps": 200}
+    assert made["model"] == {"seed": 0, "preset": "tiny", "steps": 200}
 
 
 def test_the_digest_is_of_the_meaning_not_of_how_files_were_cut() -> None:

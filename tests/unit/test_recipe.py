@@ -169,7 +169,7 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any], set[str]]] = [
     ({"cleaning": {"ftfy": False}}, {}, {"extract"}),
     ({"quality": {"rules": [{"signal": "word_count", "min": 5}]}}, {}, {"decide"}),
     ({"language": "off"}, {}, {"decide"}),
-    ({}, {"seed": 5}, {"extract", "tokenize", "train"}),
+    ({}, {"seed": 5}, {"extract", "tokenize", "mix", "train"}),
     ({}, {"splits": {"validation": 0.1}}, {"extract"}),
     ({}, {"dedup": {"threshold": 0.7}}, {"dedup"}),
     ({}, {"dedup": {"ngram": 7}}, {"annotate", "dedup"}),
