@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import xxhash
 
 from pile_curate.dedup import DedupSettings
@@ -41,11 +40,6 @@ class LocalResult:
 
     rows: list[dict[str, Any]]
     facts: dict[str, Any]
-
-
-def eligible_count(eligibility: Sequence[str]) -> int:
-    """Return how many documents are eligible."""
-    return sum(sum(pq.read_table(path, columns=["eligible"])["eligible"].to_pylist()) for path in eligibility)
 
 
 def _name64(text: str) -> int:

@@ -253,7 +253,7 @@ def tokenize_shard(
     with TokenWriter(
         prefix, token_dtype(tokenizer.vocab_size), eos_id=tokenizer.eos_id, source=source
     ) as writer:
-        for ids, texts in _read_texts(parquet_path):
+        for ids, texts in read_texts(parquet_path):
             for doc_id, text, tokens in zip(
                 ids, texts, encode_texts(tokenizer.tokenizer, texts), strict=True
             ):
@@ -277,7 +277,8 @@ def tokenize_shard(
     return entries
 
 
-def _read_texts(path: str | os.PathLike[str]) -> Iterator[tuple[list[str], list[str]]]:
+def read_texts(path: str | os.PathLike[str]) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield a Parquet shard's (doc_ids, texts), a batch at a time; ids as 32 hexadecimal digits."""
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=["text", "meta.doc_id"]):
             texts = batch.column("text").to_pylist()

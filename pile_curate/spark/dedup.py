@@ -54,9 +54,11 @@ def _small(
     context: Context, attempt: Attempt, settings: DedupSettings
 ) -> tuple[list[FileEntry], dict[str, Any]] | None:
     """Walk in this process if the corpus is small enough; return None if it is not."""
-    eligibility = context.files("eligibility", "main")
-    if local.eligible_count(eligibility) > LOCAL_DOCUMENTS:
+    decided = context.manifest("eligibility")
+    dropped = sum(count for rules in decided.facts["dropped"].values() for count in rules.values())
+    if decided.rows - dropped > LOCAL_DOCUMENTS:
         return None
+    eligibility = context.files("eligibility", "main")
     annotations = context.files("annotations", "main")
     found = local.find_duplicates(
         annotations, eligibility, documents=context.path("documents"), settings=settings

@@ -21,7 +21,7 @@ from pile_curate import hashing, manifest, schema
 from pile_curate.clean import CLEAN_VERSION
 from pile_curate.errors import ConservationError, CorruptInput, TooManyRejects
 from pile_curate.files import RawFile, open_raw
-from pile_curate.manifest import Attempt, FileEntry, Manifest
+from pile_curate.manifest import Attempt, Manifest
 from pile_curate.sources import SOURCES
 from pile_curate.sources.base import SPLIT_BYTES
 from pile_curate.spark import runner
@@ -418,12 +418,6 @@ def _raw_rows(files: dict[str, list[RawFile]], results: Sequence[TaskResult]) ->
                 }
             )  # fmt: skip
     return sorted(rows, key=lambda r: (r["source"], r["file"], r["start"]))
-
-
-def entries(context: Context, source: str | None = None) -> list[FileEntry]:
-    """Return the documents files of one source, or of all."""
-    found = context.manifest("documents").select("main")
-    return [f for f in found if source is None or f.facts["source"] == source]
 
 
 STAGE = Stage("extract", "documents", 1, (), work, raw_state)

@@ -100,7 +100,6 @@ def make_context(
         out=absolute,
         open_session=(lambda: spark) if spark is not None else (lambda: open_session(master)),
         partitions=partitions,
-        inputs=dict(inputs or {}),
         update=update,
         verify_inputs=verify_inputs,
         quiet=quiet,

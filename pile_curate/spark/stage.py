@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pile_curate import hashing, manifest, schema
-from pile_curate.errors import DatasetChanged, DatasetMissing
+from pile_curate.errors import DatasetChanged
 from pile_curate.files import sha256_file
 from pile_curate.manifest import Attempt, Manifest
 from pile_curate.recipe import Recipe
@@ -32,7 +32,6 @@ class Context:
     out: str
     open_session: Callable[[], SparkSession]
     partitions: int | None = None
-    inputs: Mapping[str, str] = field(default_factory=dict)
     verify_inputs: bool = False
     update: bool = False
     quiet: bool = False
@@ -209,13 +208,3 @@ def run_stage(stage: Stage, context: Context) -> StageRun:
     seconds = time.monotonic() - started
     context.say(f"{stage.name}: {committed.rows} rows in {seconds:.1f} s")
     return StageRun(stage.name, "done", seconds, committed.rows, committed.digest)
-
-
-def require(context: Context, dataset: str) -> Manifest:
-    """Return a dataset's manifest, or raise ``DatasetMissing`` that names the job to run first."""
-    try:
-        return context.manifest(dataset)
-    except DatasetMissing as err:
-        raise DatasetMissing(
-            f"{err} Run `pile-curate run RECIPE --out {context.out}` or jobs/{WRITER[dataset]}.py first."
-        ) from err

@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from pile_curate import hashing, manifest
 from pile_curate.manifest import Attempt, FileEntry, Manifest
 from pile_curate.spark import runner
@@ -54,30 +52,25 @@ def _group(tasks: Sequence[TokenTask]) -> list[FileEntry]:
 
 
 def _sample_group(task: tuple[Sequence[str], int, int]) -> list[tuple[bytes, int]]:
-    from pile_curate.shards.tokenizer import Sample
+    from pile_curate.shards.tokenizer import Sample, read_texts
 
     paths, seed, budget = task
     drawn = Sample(seed, budget)
     for path in paths:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1024, columns=["text", "meta.doc_id"]):
-                sizes = [len(text.encode()) for text in batch.column("text").to_pylist()]
-                for meta, size in zip(batch.column("meta").to_pylist(), sizes, strict=True):
-                    drawn.add(bytes.fromhex(meta["doc_id"]), size)
+        for ids, texts in read_texts(path):
+            for doc_id, text in zip(ids, texts, strict=True):
+                drawn.add(bytes.fromhex(doc_id), len(text.encode()))
     return drawn.rows()
 
 
 def _texts_group(task: tuple[Sequence[str], frozenset[str]]) -> list[tuple[str, str]]:
+    from pile_curate.shards.tokenizer import read_texts
+
     paths, wanted = task
     found: list[tuple[str, str]] = []
     for path in paths:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1024, columns=["text", "meta.doc_id"]):
-                for meta, text in zip(
-                    batch.column("meta").to_pylist(), batch.column("text").to_pylist(), strict=True
-                ):
-                    if meta["doc_id"] in wanted:
-                        found.append((meta["doc_id"], text))
+        for ids, texts in read_texts(path):
+            found += [pair for pair in zip(ids, texts, strict=True) if pair[0] in wanted]
     return found
 
 

@@ -84,12 +84,8 @@ def outcomes(result) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def finished(spark, tmp_path_factory):
-    root = tmp_path_factory.mktemp("small")
-    recipe = write_dumps(root)
-    out = root / "out"
-    run(str(recipe), str(out), spark=spark, quiet=True)
-    return recipe, out
+def finished(corpus):
+    return corpus
 
 
 def copied(finished, tmp_path):
