@@ -24,7 +24,7 @@ from pile_curate.recipe_settings import SourceSettings, settle
 from pile_curate.recipe_yaml import Finding, Loc, parse
 
 STAGES = (
-    "extract", "annotate", "decontaminate", "decide", "dedup", "select", "metadata", "shard", "tokenize",
+    "extract", "annotate", "decontaminate", "decide", "dedup", "edits", "select", "metadata", "shard", "tokenize",
     "mix", "train", "report",
 )  # fmt: skip
 """Stages that ``Recipe.part`` knows."""
@@ -111,10 +111,19 @@ class Recipe(RecipeFile):
                 }
             case "dedup":
                 dedup = self.dedup_rules
+                plain = _plain(dedup) | {"minimum_agreement": dedup.agreement} if dedup else {}
+                plain.pop("paragraphs", None)  # the next stage's
                 return {
-                    "dedup": _plain(dedup) | {"minimum_agreement": dedup.agreement} if dedup else None,
+                    "dedup": plain or None,
                     "priority": {name: s.priority for name, s in everyone.items()},
                     "group": {name: s.group for name, s in everyone.items()},
+                }
+            case "edits":
+                cut = {name: s.paragraphs for name, s in everyone.items() if s.paragraphs}
+                rules_of = [rules.model_dump(mode="json", exclude={"sources"}) for rules in cut.values()]
+                return {
+                    "paragraphs": rules_of[0] | {"keep": self.dedup_settings.keep} if cut else None,
+                    "sources": list(cut),
                 }
             case "shard":
                 names = {name: s.pile_set_name for name, s in everyone.items()}

@@ -158,6 +158,20 @@ def _dedup(dedup: dict[str, Any], sources: list[tuple[Loc, dict[str, Any]]]) -> 
         and not any(source.get("group") for _, source in sources)
     ):
         yield Finding(("dedup", "scope"), '"per_group" needs a group at one source at least; none has one')
+    if m is not None and dedup.get("verify") in ("estimate", "none"):
+        yield Finding(
+            ("dedup", "minimum_agreement"),
+            f"has no effect with verify {show(dedup['verify'])}: the threshold alone decides on candidates; remove it, "
+            'or write verify: "exact"',
+        )
+    names = [str(source.get("name")) for _, source in sources]
+    for index, name in enumerate(_list(_dict(dedup.get("paragraphs")).get("sources"))):
+        if isinstance(name, str) and name not in names:
+            hint = did_you_mean(name, names)
+            yield Finding(
+                ("dedup", "paragraphs", "sources", index),
+                f"{show(name)} names no source; the sources are {', '.join(names)}{hint}",
+            )
 
 
 def _tokenizer(tokenizer: Any) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ its description in ``schemas/recipe.schema.json``.
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
@@ -86,6 +87,25 @@ class QualityRules(Strict):
     """Further rules; they apply to every language unless they name theirs."""
 
 
+Off = Annotated[Literal["off"], Tag("~word")]
+
+
+class ParagraphRules(Strict):
+    """Cut paragraphs that earlier kept documents of the same source have already."""
+
+    unit: Literal["block", "line"] = "block"
+    """What a paragraph is: the lines between two blank lines, or each line that is not blank."""
+    min_words: Count = 10
+    """Words of the shortest paragraph that is ever cut; a cut document with fewer words left is dropped."""
+    max_copies: Count = 1
+    """How often one paragraph stays in a source; the first ones in dedup's order do."""
+    sources: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Sources whose documents are cut; null is every source of prose."""
+
+
+ParagraphChoice = Annotated[Annotated[ParagraphRules, Tag("~settings")] | Off, Discriminator(_shape)]
+
+
 class DedupRules(Strict):
     """Set the near-duplicate test: words to shingles to MinHash bands to an exact Jaccard."""
 
@@ -109,10 +129,25 @@ class DedupRules(Strict):
     """Which of two copies stays, after the sources' priority: the longest in bytes, or by id alone."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     """Seed of the hash permutations."""
+    verify: Literal["exact", "estimate", "none"] = "exact"
+    """What makes a candidate a copy: its exact Jaccard; the Jaccard that the signatures estimate; a shared band
+    alone. Only ``exact`` proves a verdict; the others are labelled unverified in every output."""
+    urls: bool = False
+    """Whether two documents with the same normalised URL are copies, whatever their texts."""
+    paragraphs: ParagraphChoice = "off"
+    """Cutting of paragraphs that the source's earlier documents have, or ``off``."""
+
+    @property
+    def paragraph_rules(self) -> ParagraphRules | None:
+        """The paragraph rules, or None when they are off."""
+        return self.paragraphs if isinstance(self.paragraphs, ParagraphRules) else None
 
     @property
     def agreement(self) -> int:
-        """The least number of equal signature positions, given or computed (norm in ARCHITECTURE.md)."""
+        """The least number of equal signature positions, given or computed (norm in CONTRIBUTING.md)."""
+        if self.verify != "exact":
+            exactly = self.permutations * Decimal(repr(self.threshold))
+            return math.ceil(exactly) if self.verify == "estimate" else 0
         if self.minimum_agreement is not None:
             return self.minimum_agreement
         k, t = self.permutations, self.threshold
@@ -213,7 +248,6 @@ class ReferenceModel(Strict):
     """Heads of keys and values; they must divide ``heads``."""
 
 
-Off = Annotated[Literal["off"], Tag("~word")]
 CleaningChoice = Annotated[
     Annotated[CleaningConfig, Tag("~settings")] | Annotated[Literal["prose", "code"], Tag("~word")],
     Discriminator(_shape),

@@ -15,8 +15,10 @@ from pydantic import BaseModel
 
 from pile_curate.clean import PRESETS, CleaningConfig
 from pile_curate.recipe_models import (
+    DedupRules,
     LanguageRule,
     ModelFile,
+    ParagraphRules,
     QualityRules,
     RecipeFile,
     Rule,
@@ -49,6 +51,8 @@ class SourceSettings:
     """The model that the language is measured with; None is the shipped one."""
     quality: QualityRules | None
     """None: the signals are measured, but no rule applies."""
+    paragraphs: ParagraphRules | None
+    """None: the source's documents stay whole."""
 
 
 def settle(
@@ -90,7 +94,15 @@ def settle(
         language=language,
         language_model=_overlay(model, path=resolve(model.path)) if model else None,
         quality=quality,
+        paragraphs=_paragraphs(recipe, source.name, prose),
     )
+
+
+def _paragraphs(recipe: RecipeFile, name: str, prose: bool) -> ParagraphRules | None:
+    rules = recipe.dedup.paragraph_rules if isinstance(recipe.dedup, DedupRules) else None
+    if rules is None:
+        return None
+    return rules if (prose if rules.sources is None else name in rules.sources) else None
 
 
 def _overlay(base: M, over: M | None = None, **values: Any) -> M:

@@ -40,6 +40,9 @@ GOPHER_REPETITION = (
 SIGNALS = GOPHER_QUALITY + GOPHER_REPETITION
 """Names of the quality signals, each one float64 column of ``annotations`` rounded to 1e-4."""
 
+DUPLICATE_KINDS = ("exact", "near", "near_unverified", "url")
+"""What ``duplicates.kind`` may say."""
+
 _WHO = [("doc_id", ID), ("source", pa.string()), ("split", pa.string())]
 _WHERE = [("part", pa.string()), ("row", pa.int32())]
 RUN_COLUMNS = ("part", "row")
@@ -122,7 +125,37 @@ DUPLICATES = pa.schema(
         ("cross_split", pa.bool_()),
     ]
 )
-"""One copy and the kept document that it repeats; ``kind`` is ``exact`` or ``near``."""
+"""One copy and the kept document that it repeats.
+
+``kind`` is ``exact`` (equal digests), ``near`` (Jaccard at least the threshold), ``near_unverified`` (``jaccard`` is
+what the signatures estimate; nothing checked it) or ``url`` (equal normalised URLs; ``jaccard`` is null).
+"""
+
+EDITS = pa.schema(
+    [
+        *_WHO,
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("replacement", pa.string()),
+        ("kind", pa.string()),
+        *_WHERE,
+    ]
+)
+"""One span of a kept document that shard replaces: code points ``[start, end)`` of the extracted text."""
+
+EDITED = pa.schema(
+    [
+        *_WHO,
+        ("edits", pa.int32()),
+        ("removed_bytes", pa.int64()),
+        ("words", pa.int64()),
+        ("words_left", pa.int64()),
+        ("dropped", pa.bool_()),
+        ("threshold", pa.string()),
+        *_WHERE,
+    ]
+)
+"""One edited document (table ``documents`` of ``edits``); ``dropped`` if too little is left: then it has no spans."""
 
 LEDGER = pa.schema(
     [
@@ -136,10 +169,15 @@ LEDGER = pa.schema(
         ("jaccard", pa.float64()),
         ("cross_split", pa.bool_()),
         ("text_bytes", pa.int64()),
+        ("edits", pa.int32()),
+        ("removed_bytes", pa.int64()),
         *_WHERE,
     ]
 )
-"""Every document once: kept, or dropped with stage, reason and evidence."""
+"""Every document once: kept, or dropped with stage, reason and evidence.
+
+``text_bytes`` is the extracted text's size; of a kept document, ``edits`` spans take ``removed_bytes`` away from it.
+"""
 
 METADATA = pa.schema(
     [
@@ -151,6 +189,8 @@ METADATA = pa.schema(
         ("kept", pa.bool_()),
         ("stage", pa.string()),
         ("reason", pa.string()),
+        ("edits", pa.int32()),
+        ("removed_bytes", pa.int64()),
     ]
 )
 """Every document's facts without its text."""

@@ -43,7 +43,7 @@ def assemble(
     ``extract`` and ``ledger`` are those manifests' ``facts["sources"]``; ``languages`` and ``licences`` count
     documents by source; ``mixture`` is mixture.json; ``evaluations`` the evaluation files' contents, in the
     order to show them; ``settings`` may give licence, consent and pile_set_name of each source before
-    there is a mixture; ``more`` goes to ``ReportData`` as it is (created, software, seed).
+    there is a mixture; ``more`` goes to ``ReportData`` as it is (created, software, seed, verified).
     """
     mixed = {row["name"]: row for row in (mixture or {}).get("sources", ())}
     sources = tuple(
@@ -116,6 +116,9 @@ def _source(
         kept=ledger["kept"] if ledger else facts.get("documents", 0),
         kept_bytes=ledger["kept_bytes"] if ledger else facts.get("text_bytes", 0),
         cross_split=(ledger or {}).get("cross_split", 0),
+        edited=(ledger or {}).get("edited", 0),
+        edits=(ledger or {}).get("edits", 0),
+        removed_bytes=(ledger or {}).get("removed_bytes", 0),
         rejects=tuple(sorted(rejects, key=lambda r: (r.kind, -r.records, r.reason))),
         drops=tuple(sorted(drops, key=lambda d: (d.stage, -d.documents, d.reason))),
         splits=splits,

@@ -73,7 +73,9 @@ def flow(stations: Sequence[Station]) -> Markup:
         # The branch that leaves last lies on top, so that branches never cross.
         y = _TOP + going
         for number, loss in reversed(list(enumerate(shown))):
-            drain = x + _BAR + step * (0.45 if len(shown) == 1 else 0.25 + 0.42 * number / (len(shown) - 1))
+            first, spread = (0.25, 0.42) if len(shown) < 3 else (0.12, 0.7)  # labels must not touch
+            part = 0.45 if len(shown) == 1 else first + spread * number / (len(shown) - 1)
+            drain = x + _BAR + step * part
             thick = max(loss.value * scale, _THIN)
             out.append(_branch(x + _BAR, y, thick, drain, loss.css))
             texts.append(_loss_text(drain, loss, station.value))

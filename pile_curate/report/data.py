@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-REPORT_VERSION = 1
+REPORT_VERSION = 2
 """Bump when a field changes its meaning."""
 
 
@@ -27,7 +27,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Documents dropped after extract: ``stage`` is decide or dedup, ``reason`` the rule or kind of copy."""
+    """Documents dropped after extract: ``stage`` is decide, dedup or edits, ``reason`` the rule or kind of copy."""
 
     stage: str
     reason: str
@@ -45,7 +45,10 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One source's way from raw records to kept documents."""
+    """One source's way from raw records to kept documents.
+
+    ``edits`` paragraphs of ``removed_bytes`` were cut from ``edited`` kept documents; ``kept_bytes`` is what is left.
+    """
 
     name: str
     pile_set_name: str = ""
@@ -62,6 +65,9 @@ class Source:
     kept: int = 0
     kept_bytes: int = 0
     cross_split: int = 0
+    edited: int = 0
+    edits: int = 0
+    removed_bytes: int = 0
     rejects: tuple[Reject, ...] = ()
     drops: tuple[Drop, ...] = ()
     splits: dict[str, Amount] = field(default_factory=dict)
@@ -81,6 +87,13 @@ class Source:
     def dropped(self, stage: str | None = None, reason: str | None = None) -> int:
         """Return the documents dropped, by one stage and for one reason if named."""
         return sum(d.documents for d in self.drops if stage in (None, d.stage) and reason in (None, d.reason))
+
+    def copies(self, kind: str) -> int:
+        """Return the documents dropped as copies of one kind: exact, near (verified or not) or url."""
+        reasons = (
+            ("near_duplicate", "near_unverified_duplicate") if kind == "near" else (f"{kind}_duplicate",)
+        )
+        return sum(self.dropped("dedup", reason) for reason in reasons)
 
     @property
     def eligible(self) -> int:
@@ -119,14 +132,17 @@ class Mix:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A dropped copy beside the document that was kept, with texts or their beginnings."""
+    """A dropped copy beside the document that was kept, with texts or their beginnings.
+
+    ``kind`` is that of ``duplicates``; ``jaccard`` is None where none was measured (url).
+    """
 
     dropped_id: str
     kept_id: str
     dropped_source: str
     kept_source: str
     kind: str
-    jaccard: float
+    jaccard: float | None
     dropped_text: str
     kept_text: str
     dropped_title: str = ""
@@ -158,7 +174,10 @@ class StageLine:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """Everything that a report shows; ``clusters`` maps a cluster's size (kept and copies) to a number."""
+    """Everything that a report shows; ``clusters`` maps a cluster's size (kept and copies) to a number.
+
+    ``verified`` is False if near copies were dropped without computing their Jaccard (``verify`` says how).
+    """
 
     name: str
     sources: tuple[Source, ...] = ()
@@ -174,6 +193,8 @@ class ReportData:
     created: str = ""
     software: str = ""
     seed: int | None = None
+    verified: bool = True
+    verify: str = "exact"
     version: int = REPORT_VERSION
 
     def to_dict(self) -> dict[str, Any]:

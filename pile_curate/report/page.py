@@ -17,7 +17,8 @@ from markupsafe import Markup
 
 from pile_curate.report import charts, diff
 from pile_curate.report import format as fmt
-from pile_curate.report.data import Pair, ReportData, Source
+from pile_curate.report.data import Drop, Pair, ReportData, Source
+from pile_curate.report.table import unverified
 
 _HERE = Path(__file__).parent
 _PAIRS = 12
@@ -35,6 +36,8 @@ def build_report(data: ReportData) -> str:
         licences=_shares(data.licences(), _LANGUAGES),
         clusters=cluster_bars(data.clusters),
         copies=_copies(data),
+        unverified=unverified(data),
+        dot=_dot,
         pairs=[_pair(pair) for pair in data.pairs[:_PAIRS]],
         mixture=_mixture(data),
         bits=_bits(data),
@@ -86,11 +89,11 @@ def stations(data: ReportData) -> list[charts.Station]:
     """Return the flow over all sources."""
     sources = data.sources
 
-    def dropped(stage: str, reason: str | None = None) -> int:
-        return sum(s.dropped(stage, reason) for s in sources)
+    def dropped(stage: str) -> int:
+        return sum(s.dropped(stage) for s in sources)
 
-    near = dropped("dedup", "near_duplicate")
-    exact = dropped("dedup") - near
+    exact, near, url = (sum(s.copies(kind) for s in sources) for kind in ("exact", "near", "url"))
+    emptied = dropped("edits")
     policy, damaged = (sum(s.rejected(kind) for s in sources) for kind in ("policy", "error"))
     documents = data.sum("documents")
     return [
@@ -108,7 +111,20 @@ def stations(data: ReportData) -> list[charts.Station]:
         charts.Station(
             "eligible",
             documents - dropped("decide"),
-            (charts.Loss("exact copies", exact, "exact"), charts.Loss("near copies", near, "near")),
+            (
+                charts.Loss("exact copies", exact, "exact"),
+                charts.Loss("near copies", near, "near"),
+                charts.Loss("same URL", url, "url"),
+            ),
+        ),
+        *(
+            [
+                charts.Station(
+                    "distinct", data.sum("kept") + emptied, (charts.Loss("all repeated", emptied, "edits"),)
+                )
+            ]
+            if emptied
+            else []
         ),
         charts.Station("kept", data.sum("kept")),
     ]
@@ -116,12 +132,13 @@ def stations(data: ReportData) -> list[charts.Station]:
 
 def fate(source: Source) -> list[tuple[str, str, int, float]]:
     """Return (css class, label, documents, percent) of what became of a source's documents."""
-    near = source.dropped("dedup", "near_duplicate")
     parts = [
         ("kept", "kept", source.kept),
         ("rules", "failed a rule", source.dropped("decide")),
-        ("exact", "exact copies", source.dropped("dedup") - near),
-        ("near", "near copies", near),
+        ("exact", "exact copies", source.copies("exact")),
+        ("near", "near copies", source.copies("near")),
+        ("url", "same URL", source.copies("url")),
+        ("edits", "all paragraphs repeated", source.dropped("edits")),
     ]
     whole = source.documents or 1
     return [(css, label, value, round(100 * value / whole, 3)) for css, label, value in parts if value]
@@ -147,15 +164,21 @@ def cluster_bars(clusters: Mapping[int, int]) -> list[tuple[str, int, float]]:
 
 def _copies(data: ReportData) -> dict[str, int]:
     dropped = sum(s.dropped("dedup") for s in data.sources)
-    near = sum(s.dropped("dedup", "near_duplicate") for s in data.sources)
     return {
         "all": dropped,
-        "near": near,
-        "exact": dropped - near,
+        **{kind: sum(s.copies(kind) for s in data.sources) for kind in ("exact", "near", "url")},
+        "emptied": sum(s.dropped("edits") for s in data.sources),
         "cross_split": data.sum("cross_split"),
         "clusters": sum(data.clusters.values()),
         "largest": max(data.clusters, default=0),
     }
+
+
+def _dot(drop: Drop) -> str:
+    """Return the css class of a reason's dot."""
+    if drop.stage != "dedup":
+        return "edits" if drop.stage == "edits" else "rules"
+    return {"exact_duplicate": "exact", "url_duplicate": "url"}.get(drop.reason, "near")
 
 
 def _shares(counts: list[tuple[str, int]], limit: int) -> list[tuple[str, int, str, float]]:

@@ -10,7 +10,13 @@ from pile_curate.report.format import count, percent, size, visible, words
 
 def terminal_table(data: ReportData) -> str:
     """Return the page's figures as text: flow, reasons, mixture, bits per byte; some 130 columns wide."""
-    parts = [f"{visible(data.name)}: {_headline(data)}", _flow(data), _reasons(data)]
+    parts = [
+        f"{visible(data.name)}: {_headline(data)}",
+        unverified(data),
+        _flow(data),
+        _edits(data),
+        _reasons(data),
+    ]
     if data.mixture:
         parts.append(_mixture(data))
     if data.evaluations:
@@ -32,7 +38,29 @@ def _headline(data: ReportData) -> str:
     )
 
 
+def unverified(data: ReportData) -> str:
+    """Return the sentence that a corpus must carry whose near copies nobody proved; empty if they are proven."""
+    if data.verified:
+        return ""
+    why = {
+        "estimate": "near copies were dropped on the Jaccard that their signatures estimate",
+        "none": "near copies were dropped because they share one band of their signatures",
+    }.get(data.verify, "near copies were dropped without proof")
+    return f"UNVERIFIED: {why} (dedup.verify: {data.verify}); the exact similarity was not computed."
+
+
+def _edits(data: ReportData) -> str:
+    if not data.sum("edits"):
+        return ""
+    return (
+        f"{count(data.sum('edits'))} paragraphs ({size(data.sum('removed_bytes'))}) that earlier documents of their"
+        f" source have were cut from {count(data.sum('edited'))} kept documents."
+    )
+
+
 def _flow(data: ReportData) -> str:
+    urls = any(s.copies("url") for s in data.sources)
+    emptied = any(s.dropped("edits") for s in data.sources)
     head = [
         "source",
         "format",
@@ -43,7 +71,9 @@ def _flow(data: ReportData) -> str:
         "documents",
         "rules",
         "exact",
-        "near",
+        "near" if data.verified else "near UNVERIFIED",
+        *(["url"] if urls else []),
+        *(["paragraphs"] if emptied else []),
         "kept",
         "kept text",
         "kept %",
@@ -56,8 +86,10 @@ def _flow(data: ReportData) -> str:
             sum(s.rejected("error") for s in sources),
             sum(s.documents for s in sources),
             sum(s.dropped("decide") for s in sources),
-            sum(s.dropped("dedup", "exact_duplicate") for s in sources),
-            sum(s.dropped("dedup", "near_duplicate") for s in sources),
+            sum(s.copies("exact") for s in sources),
+            sum(s.copies("near") for s in sources),
+            *([sum(s.copies("url") for s in sources)] if urls else []),
+            *([sum(s.dropped("edits") for s in sources)] if emptied else []),
             sum(s.kept for s in sources),
         ]
         return [

@@ -2,7 +2,7 @@
 
 Pure functions over rows of the metadata, ledger, eligibility and rejects tables (as dicts). The answer
 names the stage, the rule with the measured value and the threshold, or the kept twin and the
-similarity, or the reject's reason.
+similarity, or the reject's reason; of a kept document also what was cut from it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,13 @@ from pile_curate.report.format import count, size, visible, words
 Row = Mapping[str, Any]
 
 _PLACE = (("source", ""), ("split", "split"))
+_HOW = {
+    "exact": "the same text as",
+    "near": "nearly the text of",
+    "near_unverified": "perhaps nearly the text of",
+    "url": "the same web address as",
+}
+_CUTS = 20
 _REJECTS = {
     "policy": "meant so: the source's reader leaves such records out",
     "error": "damage: the record could not be read",
@@ -28,14 +35,15 @@ def explain(
     failed: Sequence[str] = (),
     *,
     shards: Sequence[str] = (),
+    edits: Sequence[Row] = (),
 ) -> str:
     """Return why a document is kept or dropped.
 
     ``document`` is its metadata row, ``ledger`` its ledger row (None before select has run), ``twin`` the
     metadata row of the kept document that it repeats, ``failed`` all the rules it failed, ``shards`` the
-    files that hold it if it is kept.
+    files that hold it if it is kept, ``edits`` the spans cut from it.
     """
-    return "\n".join([*_identity(document), "", *_verdict(ledger, twin, failed, shards)])
+    return "\n".join([*_identity(document), "", *_verdict(ledger, twin, failed, shards, edits)])
 
 
 def explain_reject(reject: Row) -> str:
@@ -93,13 +101,20 @@ def _identity(row: Row) -> list[str]:
     ]
 
 
-def _verdict(ledger: Row | None, twin: Row | None, failed: Sequence[str], shards: Sequence[str]) -> list[str]:
+def _verdict(
+    ledger: Row | None, twin: Row | None, failed: Sequence[str], shards: Sequence[str], edits: Sequence[Row]
+) -> list[str]:
     if ledger is None:
         return ["UNDECIDED: the stage select has not run; run the recipe to its end."]
     if ledger["kept"]:
         lines = ["KEPT: it passed every rule, and it repeats no document that comes before it."]
-        return lines + [f"  in {path}" for path in shards]
+        return lines + [f"  in {path}" for path in shards] + _cuts(ledger, edits)
     stage, reason = _text(ledger.get("stage")), _text(ledger.get("reason"))
+    if stage == "edits":
+        return [
+            f"DROPPED at edits: {words(reason)}; earlier documents of the source have what it says",
+            f"  measured {_text(ledger.get('measured'))}, threshold {_text(ledger.get('threshold'))}",
+        ]
     if ledger.get("twin") is None:
         lines = [f"DROPPED at {stage}: rule {reason}"]
         lines.append(
@@ -111,19 +126,39 @@ def _verdict(ledger: Row | None, twin: Row | None, failed: Sequence[str], shards
             lines.append(f"  it also failed: {', '.join(map(_text, others))}")
         return lines
     similarity = ledger.get("jaccard")
-    exact = reason.startswith("exact")
-    how = "the same text as" if exact else "nearly the text of"
+    unverified = "unverified" in reason
+    how = _HOW.get(reason.removesuffix("_duplicate"), "nearly the text of")
     lines = [f"DROPPED at {stage}: {words(reason)}, {how} a document that was kept"]
+    if unverified:
+        lines.append("  UNVERIFIED: their signatures alone say so; the exact similarity was not computed")
     if twin is None:
         lines.append(f"  kept: {_hex(ledger['twin'])}")
     else:
         lines.append(f"  kept: {_hex(ledger['twin'])}  {_text(twin['source'])}  {_name(twin)}")
     if similarity is not None:
-        lines.append(f"  Jaccard similarity of their word shingles: {similarity:.4f}")
+        what = "Estimated Jaccard similarity" if unverified else "Jaccard similarity"
+        lines.append(f"  {what} of their word shingles: {similarity:.4f}")
+    if twin is not None and twin.get("kept") is False:
+        lines.append(
+            f"  it was dropped later, at {_text(twin.get('stage'))}: what it says stands elsewhere in the source"
+        )
     if ledger.get("cross_split"):
         where = f" ({_text(twin.get('split'))})" if twin is not None else ""
         lines.append(f"  the kept document is in another split{where}: left in, it would have leaked")
     return lines
+
+
+def _cuts(ledger: Row, edits: Sequence[Row]) -> list[str]:
+    number = ledger.get("edits") or 0
+    if not number:
+        return []
+    what = f"{count(number)} edit{'s' if number != 1 else ''} took {size(ledger.get('removed_bytes') or 0)} from it"
+    lines = [f"  {what}; in code points of the extracted text:"]
+    lines += [
+        f"    {words(_text(row['kind']))}: characters {count(row['start'])} to {count(row['end'])}"
+        for row in edits[:_CUTS]
+    ]
+    return lines + ([f"    ... and {count(len(edits) - _CUTS)} more"] if len(edits) > _CUTS else [])
 
 
 def _line(name: str, value: Any) -> list[str]:

@@ -22,7 +22,7 @@ from pile_curate.spark.stage import Context, Result, Stage
 
 _FACTS = [name for name in schema.DOCUMENTS.names if name != "text"]
 _MEASURES = ["language", "language_score", *schema.SIGNALS, "words"]
-_VERDICT = ["kept", "stage", "reason"]
+_VERDICT = ["kept", "stage", "reason", "edits", "removed_bytes"]
 
 
 @dataclass(frozen=True)
@@ -112,4 +112,4 @@ def _licences(context: Context, entries: Sequence[FileEntry]) -> dict[str, dict[
     return {source: dict(sorted(seen.items())) for source, seen in sorted(counts.items())}
 
 
-STAGE = Stage("metadata", "metadata", 1, ("documents", "annotations", "ledger"), _work)
+STAGE = Stage("metadata", "metadata", 2, ("documents", "annotations", "ledger"), _work)

@@ -1,6 +1,7 @@
 """Run the stages in order: the whole flow on one screen.
 
-    raw dumps -> extract -> annotate -> decide -> dedup -> select -> metadata -> shard -> tokenize -> mix -> report
+    raw dumps -> extract -> annotate -> decide -> dedup -> edits -> select -> metadata -> shard -> tokenize
+      -> mix -> report
 
 Each stage is skipped when its fingerprint says that nothing it depends on has changed, so a second run
 of a finished recipe opens no Spark session at all.
@@ -21,6 +22,7 @@ from pile_curate.spark import (
     annotate,
     decide,
     dedup,
+    edits,
     extract,
     metadata,
     mix,
@@ -40,6 +42,7 @@ STAGES: tuple[Stage, ...] = (
     annotate.STAGE,
     decide.STAGE,
     dedup.STAGE,
+    edits.STAGE,
     select.STAGE,
     metadata.STAGE,
     shard.STAGE,

@@ -21,7 +21,7 @@ from pile_curate.report.data import Pair, StageLine
 from pile_curate.spark.stage import WRITER, Context, Result, Stage, file_entry
 from pile_curate.tables import iter_batches
 
-NEAR_PAIRS, EXACT_PAIRS = 8, 2
+NEAR_PAIRS, EXACT_PAIRS, URL_PAIRS = 8, 2, 2
 """How many pairs of each kind are shown side by side, chosen by a hash of the id."""
 
 EXCERPT = 20_000
@@ -72,6 +72,8 @@ def collect(out: str, name: str = "", seed: int | None = None) -> ReportData:
         created=documents.created if documents is not None else "",
         software=f"pile_curate {__version__}",
         seed=seed,
+        verified=bool(facts("duplicates").get("verified", True)),
+        verify=str(facts("duplicates").get("verify", "exact")),
     )
 
 
@@ -84,9 +86,10 @@ def _pairs(out: str) -> list[Pair]:
             break
         rows += pq.read_table(path).to_pylist()
     rows.sort(key=lambda row: hashing.order_key(0, row["doc_id"], "report"))
-    near = [row for row in rows if row["kind"] == "near"][:NEAR_PAIRS]
+    near = [row for row in rows if row["kind"] in ("near", "near_unverified")][:NEAR_PAIRS]
     exact = [row for row in rows if row["kind"] == "exact"][:EXACT_PAIRS]
-    chosen = sorted(near, key=lambda row: row["jaccard"]) + exact
+    urls = [row for row in rows if row["kind"] == "url"][:URL_PAIRS]
+    chosen = sorted(near, key=lambda row: row["jaccard"]) + exact + urls
     texts = _texts(out, {row[key] for row in chosen for key in ("doc_id", "kept_id")})
     pairs = []
     for row in chosen:

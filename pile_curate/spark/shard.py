@@ -1,16 +1,16 @@
 """Shard: write the kept documents once, per split and source, as Parquet and jsonl.zst.
 
 No text moves between tasks: a task reads the documents files that it was given and keeps the rows that
-the ledger keeps. A group whose documents, kept rows and settings are those of the last run is not
-written again; the manifest lists the files that exist already.
+the ledger keeps, and applies the spans that edits lists. A group whose documents, kept rows, spans and
+settings are those of the last run is not written again; the manifest lists the files that exist already.
 """
 
 from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from pile_curate import hashing, manifest
 from pile_curate.files import atomic_write
 from pile_curate.manifest import Attempt, FileEntry, Manifest
+from pile_curate.shards.text import Kept, Span, TextShards
 from pile_curate.spark import runner
 from pile_curate.spark.metadata import PartTask, ledger_rows, part_tasks
 from pile_curate.spark.stage import Context, Result, Stage
@@ -26,9 +27,10 @@ from pile_curate.spark.stage import Context, Result, Stage
 
 @dataclass(frozen=True)
 class ShardTask:
-    """Documents files of one source that become shards together."""
+    """Documents files of one source that become shards together; ``edits`` has each one's edits file, or ``""``."""
 
     parts: tuple[PartTask, ...]
+    edits: tuple[str, ...]
     stamps: tuple[str, ...]
     dataset: str
     directory: str
@@ -47,10 +49,8 @@ class ShardResult:
 
 def write_group(task: ShardTask) -> ShardResult:
     """Write one group's shards unless the last run wrote the same."""
-    from pile_curate.shards.text import Kept, TextShards
-
     kept: list[Kept] = []
-    for part in task.parts:
+    for part, edits in zip(task.parts, task.edits, strict=True):
         rows = ledger_rows(part, ["kept"])
         chosen = rows.filter(rows["kept"])["row"].to_pylist()
         languages = (
@@ -58,7 +58,7 @@ def write_group(task: ShardTask) -> ShardResult:
             .take(pa.array(chosen, pa.int64()))
             .to_pylist()
         )
-        kept.append(Kept(chosen, languages))
+        kept.append(Kept(chosen, languages, spans(edits, part.part) if edits else {}))
     source = task.parts[0].source
     key = hashing.fingerprint(
         [
@@ -66,7 +66,7 @@ def write_group(task: ShardTask) -> ShardResult:
             task.max_bytes,
             task.pile_set_name,
             task.stamps,
-            [[list(k.rows), list(k.languages)] for k in kept],
+            [[list(k.rows), list(k.languages), _plain(k.edits)] for k in kept],
         ]
     )
     if key in task.known:
@@ -84,6 +84,21 @@ def write_group(task: ShardTask) -> ShardResult:
     return ShardResult(key, shards.entries)
 
 
+def spans(path: str, part: str) -> dict[int, list[Span]]:
+    """Return the spans of one documents file's rows from the edits file that holds them."""
+    columns = ["row", "start", "end", "replacement", "kind"]
+    table = pq.read_table(path, columns=columns, filters=[("part", "=", part)])
+    found: dict[int, list[Span]] = {}
+    for row in table.sort_by([("row", "ascending"), ("start", "ascending")]).to_pylist():
+        at = row.pop("row")
+        found.setdefault(at, []).append(Span(**row))
+    return found
+
+
+def _plain(edits: Mapping[int, Sequence[Span]]) -> list[Any]:
+    return [[row, *(list(astuple(span)) for span in edits[row])] for row in sorted(edits)]
+
+
 def _group(tasks: Sequence[ShardTask]) -> list[ShardResult]:
     return [write_group(task) for task in tasks]
 
@@ -95,6 +110,11 @@ def _work(context: Context, attempt: Attempt) -> Result:
         if "key" in file.facts:
             reusable.setdefault(file.facts["key"], []).append(file)
     documents = {f.path: f for f in context.manifest("documents").select("main")}
+    edits = {
+        part: os.path.join(context.path("edits"), file.path)
+        for file in context.manifest("edits").select("main")
+        for part in file.facts["parts"]
+    }
     groups: list[list[PartTask]] = []
     size = 0
     for part in sorted(part_tasks(context, attempt.directory), key=lambda p: (p.source, p.part)):
@@ -106,6 +126,7 @@ def _work(context: Context, attempt: Attempt) -> Result:
     tasks = [
         ShardTask(
             parts=tuple(group),
+            edits=tuple(edits.get(part.part, "") for part in group),
             stamps=tuple(documents[part.part].sha256 for part in group),
             dataset=context.path("shards"),
             directory=attempt.directory,
@@ -144,5 +165,5 @@ def _publish(context: Context, committed: Manifest) -> None:
 
 
 STAGE = Stage(
-    "shard", "shards", 1, ("documents", "annotations", "ledger", "metadata"), _work, publish=_publish
+    "shard", "shards", 1, ("documents", "annotations", "edits", "ledger", "metadata"), _work, publish=_publish
 )

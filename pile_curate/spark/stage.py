@@ -121,6 +121,7 @@ WRITER: dict[str, str] = {
     "annotations": "annotate",
     "eligibility": "decide",
     "duplicates": "dedup",
+    "edits": "edits",
     "ledger": "select",
     "metadata": "metadata",
     "shards": "shard",

@@ -152,6 +152,9 @@ def balance_problems(out: str) -> list[Problem]:
             compare(
                 f"decide/{name}", ruled, failed, f"{failed} documents failed a rule, the ledger has {ruled}"
             )
+        emptied = sum(ledger["dropped"].get("edits", {}).values())
+        cut = ((facts("edits") or {}).get("sources", {}).get(name) or {}).get("dropped", 0)
+        compare(f"edits/{name}", emptied, cut, f"{cut} documents dropped by edits, the ledger has {emptied}")
         for stage, found in written.items():
             if found is None:
                 continue

@@ -29,12 +29,11 @@ _SHOWN = (
     "licence",
     "language",
     "text_bytes",
+    "kept",
+    "stage",
 )
 MATCHES = 10
 """How many documents an ambiguous prefix lists."""
-
-REJECTS = 50
-"""How many rejected records of one file are listed."""
 
 REJECTS = 50
 """How many rejected records one answer lists."""
@@ -80,7 +79,7 @@ def _documents(out: str, wanted: str) -> str:
         )
     rows = _find(out, "ledger", wanted, [
         "doc_id", "source", "split", "kept", "stage", "reason", "measured", "threshold", "twin", "jaccard",
-        "cross_split",
+        "cross_split", "edits", "removed_bytes",
     ])  # fmt: skip
     if not rows:
         return ""
@@ -92,7 +91,14 @@ def _documents(out: str, wanted: str) -> str:
     facts = _facts(out, row["doc_id"])
     twin = _facts(out, row["twin"]) if row["twin"] else None
     failed = _failed(out, row["doc_id"]) if row["stage"] == "decide" else []
-    return explain(facts, row, twin, failed, shards=_shards(out, row) if row["kept"] else [])
+    return explain(
+        facts,
+        row,
+        twin,
+        failed,
+        shards=_shards(out, row) if row["kept"] else [],
+        edits=_edits(out, row["doc_id"]) if row["edits"] else [],
+    )
 
 
 def _verdict(row: dict[str, Any]) -> str:
@@ -103,7 +109,7 @@ def _facts(out: str, doc_id: bytes) -> dict[str, Any]:
     for dataset in ("metadata", "documents"):
         if manifest.find(os.path.join(out, dataset)) is None:
             continue
-        columns = [c for c in _SHOWN if dataset == "metadata" or c != "language"]
+        columns = [c for c in _SHOWN if dataset == "metadata" or c not in ("language", "kept", "stage")]
         found = _find(out, dataset, doc_id.hex(), columns)
         if found:
             return found[0]
@@ -113,6 +119,14 @@ def _facts(out: str, doc_id: bytes) -> dict[str, Any]:
 def _failed(out: str, doc_id: bytes) -> list[str]:
     found = _find(out, "eligibility", doc_id.hex(), ["doc_id", "failed"])
     return list(found[0]["failed"]) if found else []
+
+
+def _edits(out: str, doc_id: bytes) -> list[dict[str, Any]]:
+    """Return the spans that shard takes out of a document, in order."""
+    if manifest.find(os.path.join(out, "edits")) is None:
+        return []
+    found = _find(out, "edits", doc_id.hex(), ["doc_id", "start", "end", "kind"])
+    return sorted(found, key=lambda row: int(row["start"]))
 
 
 def _shards(out: str, row: dict[str, Any]) -> list[str]:

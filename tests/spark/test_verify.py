@@ -41,7 +41,7 @@ def test_a_sound_corpus_has_no_problems(out, capsys):
     assert cli.main(["verify", str(out), "--deep"]) == 0
     told = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in told] == [
-        "documents", "rejects", "annotations", "eligibility", "duplicates", "ledger", "metadata", "shards", "tokens",
+        "documents", "rejects", "annotations", "eligibility", "duplicates", "edits", "ledger", "metadata", "shards", "tokens",
         "mixture", "report",
     ]  # fmt: skip
     assert all(line.endswith("  ok") for line in told)

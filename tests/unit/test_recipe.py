@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
@@ -13,10 +13,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from pile_curate.clean import CODE, PROSE
+from pile_curate.dedup import VERIFY, DedupSettings
+from pile_curate.dedup.paragraphs import UNITS
 from pile_curate.errors import RecipeError
 from pile_curate.hashing import fingerprint
 from pile_curate.recipe import STAGES, Recipe, load_recipe, parse_recipe
-from pile_curate.recipe_models import DedupRules, ReferenceModel
+from pile_curate.recipe_models import DedupRules, ParagraphRules, ReferenceModel
 from pile_curate.recipe_schema import json_schema, registered_formats, schema_text
 from pile_curate.recipe_schema import main as schema_main
 
@@ -73,6 +75,37 @@ def test_minimum_agreement_follows_the_norm(permutations: int, threshold: float,
     rules = DedupRules(permutations=permutations, threshold=threshold, bands=1, rows=1)
     assert rules.agreement == expected
     assert DedupRules(minimum_agreement=7).agreement == 7
+    assert DedupRules(verify="estimate", permutations=100, threshold=0.07).agreement == 7
+    for verify in ("exact", "estimate", "none"):
+        rules = DedupRules(permutations=permutations, threshold=threshold, bands=1, rows=1, verify=verify)
+        settings = DedupSettings(
+            permutations=permutations, threshold=threshold, bands=1, rows=1, verify=verify
+        )
+        assert rules.agreement == settings.agreement
+
+
+def test_dedups_settings_know_every_key_and_default_of_the_recipe() -> None:
+    rules, settings = DedupRules(), DedupSettings()
+    assert set(DedupRules.model_fields) - {"paragraphs"} == set(DedupSettings.__slots__) - {
+        "priorities",
+        "groups",
+    }
+    for name in set(DedupRules.model_fields) - {"paragraphs"}:
+        assert getattr(rules, name) == getattr(settings, name), name
+    assert set(get_args(DedupRules.model_fields["verify"].annotation)) == set(VERIFY)
+    assert set(get_args(ParagraphRules.model_fields["unit"].annotation)) == set(UNITS)
+
+
+def test_paragraphs_are_cut_in_prose_or_where_the_recipe_says() -> None:
+    sources = (source("a"), source("b"), source("src", format="code"))
+    assert not any(build(*sources).settings(name).paragraphs for name in ("a", "b", "src"))
+    recipe = build(*sources, dedup={"paragraphs": {"max_copies": 3}})
+    assert recipe.settings("a").paragraphs == ParagraphRules(max_copies=3) == recipe.settings("b").paragraphs
+    assert recipe.settings("src").paragraphs is None
+    recipe = build(*sources, dedup={"paragraphs": {"sources": ["src", "b"]}})
+    assert [bool(recipe.settings(name).paragraphs) for name in ("a", "b", "src")] == [False, True, True]
+    assert recipe.part("edits")["sources"] == ["b", "src"]
+    assert build(*sources, dedup={"paragraphs": "off"}).part("edits")["paragraphs"] is None
 
 
 def test_formats_that_are_not_prose_get_light_cleaning_and_no_rules() -> None:
@@ -174,6 +207,11 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any], set[str]]] = [
     ({}, {"dedup": {"threshold": 0.7}}, {"dedup"}),
     ({}, {"dedup": {"ngram": 7}}, {"annotate", "dedup"}),
     ({}, {"dedup": "off"}, {"dedup"}),
+    ({}, {"dedup": {"verify": "estimate"}}, {"dedup"}),
+    ({}, {"dedup": {"urls": True}}, {"dedup"}),
+    ({}, {"dedup": {"paragraphs": {}}}, {"edits"}),
+    ({}, {"dedup": {"paragraphs": {"sources": ["web"]}}}, {"edits"}),
+    ({}, {"dedup": {"paragraphs": "off", "verify": "exact"}}, set()),
     ({}, {"language": {"model": {"path": "m.bin", "sha256": "a" * 64}}}, {"annotate"}),
     ({}, {"shards": {"max_bytes": 9999}}, {"shard"}),
     ({}, {"tokenizer": {"path": "t.json", "sha256": "b" * 64}}, {"tokenize"}),
@@ -219,6 +257,9 @@ def test_schema_accepts_what_loads_and_refuses_what_does_not() -> None:
         {"sources": [source(format="code", options={"tests": 1})]},
         {"language": "of"},
         {"quality": [{"signal": "nothing", "min": 1}]},
+        {"dedup": {"verify": "some"}},
+        {"dedup": {"paragraphs": {"min_words": 0}}},
+        {"dedup": {"paragraphs": True}},
     ):
         assert not check.is_valid(raw | wrong), wrong
 

@@ -258,3 +258,14 @@ def test_any_value_anywhere_is_answered_with_problems_never_another_error(
     except RecipeError as error:
         assert error.problems
         assert all(problem.what and "~settings" not in problem.where for problem in error.problems)
+
+
+def test_dedups_levels_say_what_is_allowed() -> None:
+    found = of(dedup={"verify": "exat", "urls": "yes", "paragraphs": {"min_wrds": 3, "sources": ["wbe"]}})
+    assert '"exact", "estimate", "none"; did you mean \'exact\'?' in found["dedup.verify"]
+    assert "true or false; write true" in found["dedup.urls"]
+    assert "did you mean 'min_words'" in found["dedup.paragraphs.min_wrds"]
+    assert "names no source; the sources are web; did you mean 'web'?" in found["dedup.paragraphs.sources[0]"]
+    found = of(dedup={"verify": "none", "minimum_agreement": 3})
+    assert 'no effect with verify "none"' in found["dedup.minimum_agreement"]
+    assert '"off"' in of(dedup={"paragraphs": True})["dedup.paragraphs"]

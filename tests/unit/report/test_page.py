@@ -12,6 +12,7 @@ import pytest
 from pile_curate.report import ReportData, build_report, terminal_table
 from pile_curate.report.assemble import assemble
 from pile_curate.report.charts import Loss, Station, dumbbells, flow
+from pile_curate.report.data import Drop
 from pile_curate.report.page import cluster_bars
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -175,3 +176,59 @@ def test_dumbbells_survive_odd_values() -> None:
 def test_clusters_are_grouped() -> None:
     assert cluster_bars({}) == []
     assert cluster_bars({2: 4, 9: 1})[-1] == ("9\u201316", 1, 25.0)
+
+
+def rich(example) -> ReportData:
+    """Return the example with copies by URL, repeated paragraphs and verdicts that nobody proved."""
+    first, *others = example.sources
+    drops = [d for d in first.drops if d.reason != "near_duplicate"]
+    drops += [
+        Drop("dedup", "near_unverified_duplicate", 3_000),
+        Drop("dedup", "url_duplicate", 400),
+        Drop("edits", "all_paragraphs_repeated", 11),
+    ]
+    first = replace(first, drops=tuple(drops), edited=70, edits=90, removed_bytes=4096)
+    pairs = (
+        replace(example.pairs[0], kind="near_unverified"),
+        replace(example.pairs[1], kind="url", jaccard=None),
+    )
+    return replace(example, sources=(first, *others), pairs=pairs, verified=False, verify="estimate")
+
+
+def test_what_nobody_proved_is_labelled_in_capital_letters(example):
+    data = rich(example)
+    assert not data.imbalances()
+    text = " ".join(outline(build_report(data)).text.split())
+    assert text.count("UNVERIFIED") >= 4 and "dedup.verify: estimate" in text
+    assert "verified by the exact Jaccard" not in text
+    table = terminal_table(data)
+    assert (
+        "near UNVERIFIED" in table and "\nUNVERIFIED: near copies were dropped on the Jaccard that" in table
+    )
+    for page in (build_report(example), terminal_table(example)):
+        assert "UNVERIFIED" not in page
+    assert "share one band" in terminal_table(replace(data, verify="none"))
+
+
+def test_copies_by_url_and_repeated_paragraphs_are_counted_where_there_are_any(example):
+    data = rich(example)
+    text = " ".join(outline(build_report(data)).text.split())
+    for line in (
+        "3,384 exactly, 3,481 nearly, 400 by their URL",
+        "were cut: 90 of them, 4.0 KiB, from 70 kept documents; of 11 others so little",
+        "90 repeated paragraphs, 4.0 KiB, cut from 70 kept documents.",
+        "all repeated",
+        "distinct",
+        "estimated Jaccard 0.871",
+    ):
+        assert line in text, line
+    table = terminal_table(data)
+    assert "90 paragraphs (4.0 KiB) that earlier documents of their source have were cut from 70" in table
+    head = next(line for line in table.splitlines() if line.startswith("source"))
+    assert (
+        head.split()[-6:] == ["url", "paragraphs", "kept", "kept", "text", "kept"]
+        or "url  paragraphs" in head
+    )
+    plain = terminal_table(example)
+    assert "url" not in plain.splitlines()[2] and "paragraphs" not in plain
+    assert ReportData.from_dict(json.loads(json.dumps(data.to_dict()))) == data

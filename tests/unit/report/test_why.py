@@ -91,3 +91,35 @@ def test_unknown_and_ambiguous_prefixes() -> None:
     assert "'ff'; 1,000 documents" in explain_missing("ff", 1000)
     text = explain_many("00", [DOCUMENT, {**DOCUMENT, "title": None}], more=True)
     assert text.startswith("More than 2 documents' ids begin with '00'") and "Tide mill" in text
+
+
+def test_what_was_cut_from_a_kept_document() -> None:
+    spans = [{"start": 10 * n, "end": 10 * n + 5, "kind": "repeated_paragraph"} for n in range(25)]
+    kept = {**KEPT, "edits": 25, "removed_bytes": 2048}
+    text = explain(DOCUMENT, kept, shards=["s"], edits=spans)
+    assert "25 edits took 2.0 KiB from it" in text and "repeated paragraph: characters 10 to 15" in text
+    assert "... and 5 more" in text
+    assert "took" not in explain(DOCUMENT, KEPT, shards=["s"])
+
+
+def test_a_document_without_anything_of_its_own() -> None:
+    row = {
+        **RULE,
+        "stage": "edits",
+        "reason": "all_paragraphs_repeated",
+        "measured": "3 of 90 words left",
+        "threshold": "at least 10",
+    }
+    text = explain(DOCUMENT, row)
+    assert "DROPPED at edits: all paragraphs repeated" in text
+    assert "measured 3 of 90 words left, threshold at least 10" in text
+
+
+def test_unverified_copies_and_copies_by_url() -> None:
+    text = explain(DOCUMENT, {**NEAR, "reason": "near_unverified_duplicate"})
+    assert "UNVERIFIED" in text and "perhaps nearly the text of" in text
+    assert "Estimated Jaccard similarity of their word shingles: 0.8711" in text
+    text = explain(DOCUMENT, {**NEAR, "reason": "url_duplicate", "jaccard": None})
+    assert "url duplicate, the same web address as a document" in text and "Jaccard" not in text
+    twin = {"doc_id": bytes(16), "source": "b", "title": "t", "kept": False, "stage": "edits"}
+    assert "dropped later, at edits" in explain(DOCUMENT, NEAR, twin=twin)
