@@ -1,35 +1,44 @@
-"""Time the signature kernel on one thread against datasketch on the same texts, in one run.
+"""Time the signature kernel on one thread against the loops around rensa and datasketch, in one run.
 
-    python benchmarks/dedup_kernel.py TABLE.parquet [--text-column text] [--rows 4000] [--peer-rows 400]
+    python -m benchmarks.dedup_kernel TABLE.parquet [--text-column text] [--permutations 128]
+        [--step 4] [--repeats 5] [--envs FOLDER] [--without-peers]
 
-Both do the whole way from text to signature: words, 5-word shingles, hashes, minima. The peer splits with a
-regular expression (it has no word rule) and hashes with xxhash; a part of the rows is enough for it,
-because its speed does not depend on their number. Medians of five; also the limits that the kernel
-runs into: hashing words alone, and plain XXH3 over the same bytes.
+Everybody goes the whole way from text to signature: words, 5-word shingles, hashes, minima; CPU time of one
+thread, medians. Peers run in environments of their own with pinned versions (``peers/envs.py``), made below
+``--envs`` or a temporary folder, on every ``step``-th row, since their speed does not depend on how many
+there are; each tokenises with a regular expression and with ``split``, and the faster one counts. Beside
+them: the parts of our kernel, and plain xxHash and a copy of the same bytes as bounds.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
+import json
+import os
 import statistics
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 
-import datasketch
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
+from benchmarks import dedup_kernel_peer
+from benchmarks.peers.envs import PINS, environment
 from pile_curate import word_hashes
+from pile_curate.compiled import compiled
 from pile_curate.dedup import minhash
+from pile_curate.text_digests import text_digests
 
 NGRAM = 5
 
 
-def rate(work: Callable[[], object], size: int, repeats: int = 5) -> float:
+def rate(work: Callable[[], object], size: int, repeats: int) -> float:
     """Return MB a second of this process's CPU, so that other work on the machine counts little; the median."""
+    work()  # compiles or loads what is cached
     times = []
     for _ in range(repeats):
         started = time.process_time()
@@ -38,50 +47,79 @@ def rate(work: Callable[[], object], size: int, repeats: int = 5) -> float:
     return size / statistics.median(times) / 1e6
 
 
-def peer(texts: list[str], permutations: int) -> None:
-    words = re.compile(r"\w+")
-    for text in texts:
-        found = words.findall(text.lower())
-        grams = {" ".join(found[i : i + NGRAM]).encode() for i in range(len(found) - NGRAM + 1)}
-        sketch = datasketch.MinHash(num_perm=permutations, hashfunc=xxhash.xxh32_intdigest)
-        sketch.update_batch(list(grams))
+@compiled
+def words_alone(data, start, stop, kind, utf8, out):  # type: ignore[no-untyped-def]
+    """Hash words into a small buffer that is written again and again, as the signature kernel does."""
+    count = 0
+    scratch = word_hashes.new_scratch(word_hashes.CHUNK, word_hashes.CHUNK)
+    while start < stop:
+        start, more = word_hashes.next_words(data, start, stop, kind, utf8, scratch, out)
+        count += more
+    return count
 
 
-def words_alone(buffers: word_hashes.TextBuffers) -> None:
-    table, out = word_hashes.lookup(), np.empty(len(buffers.data), np.uint64)
-    start, stop = int(buffers.offsets[0]), int(buffers.offsets[-1])
-    word_hashes.hash_words(buffers.data, start, stop, table.kind, table.utf8, out)
+def peer_rate(name: str, tokeniser: str, envs: str, options: argparse.Namespace) -> float:
+    """Return a peer's MB a second, timed in a process of its own."""
+    arguments = [name, tokeniser, options.table, options.text_column]
+    arguments += [str(n) for n in (options.step, options.permutations, options.repeats)]
+    done = subprocess.run(
+        [environment(name, envs, []), dedup_kernel_peer.__file__, *arguments],
+        env=os.environ | {"RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    return found["bytes"] / statistics.median(found["seconds"]) / 1e6
 
 
 def main() -> None:
-    """Print a table of rates and the ratio to the peer."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print a table of rates and the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("table")
     parser.add_argument("--text-column", default="text")
-    parser.add_argument("--rows", type=int, default=4000)
-    parser.add_argument("--peer-rows", type=int, default=400)
     parser.add_argument("--permutations", type=int, default=128)
+    parser.add_argument("--step", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--envs", help="a folder for the peers' environments, kept")
+    parser.add_argument("--without-peers", action="store_true")
     options = parser.parse_args()
-    column = pq.read_table(options.table, columns=[options.text_column]).column(0)[: options.rows]
+    column = pq.read_table(options.table, columns=[options.text_column]).column(0)
     texts = pa.concat_arrays(column.cast(pa.large_string()).chunks)
-    buffers = word_hashes.text_buffers(texts)
-    size = int(buffers.offsets[-1] - buffers.offsets[0])
-    few = texts[: options.peer_rows].to_pylist()
-    few_size = sum(len(text.encode()) for text in few)
-    k = options.permutations
-    minhash.signatures(texts[:1], permutations=k)  # compile or load before the clock starts
-    words_alone(word_hashes.text_buffers(texts[:1]))
-    ours = rate(lambda: minhash.signatures(texts, ngram=NGRAM, permutations=k), size)
-    theirs = rate(lambda: peer(few, k), few_size)
+    buffers, table = word_hashes.text_buffers(texts), word_hashes.lookup()
+    start, stop = int(buffers.offsets[0]), int(buffers.offsets[-1])
+    body, out, k = buffers.data[start:stop], np.empty(word_hashes.CHUNK, np.uint64), options.permutations
+    ways: dict[str, Callable[[], object]] = {
+        "signatures": lambda: minhash.signatures(texts, ngram=NGRAM, permutations=k),
+        "shingle pool (sorted sets)": lambda: minhash.shingle_pool(texts, NGRAM),
+        "word hashes alone": lambda: words_alone(buffers.data, start, stop, table.kind, table.utf8, out),
+        "text digests (exact)": lambda: text_digests(texts),
+        "xxh64 of the bytes": lambda: xxhash.xxh64_intdigest(body),
+        "xxh3_64 of the bytes": lambda: xxhash.xxh3_64_intdigest(body),
+        "copy of the bytes": body.copy,
+    }
     print(
-        f"{len(texts)} texts, {size / 1e6:.1f} MB, {k} values, one thread, medians of 5 (peer: {len(few)} texts)"
+        f"{len(texts)} texts, {len(body) / 1e6:.1f} MB, {k} values, {NGRAM}-word shingles, one thread, CPU time, "
+        f"medians of {options.repeats}"
     )
-    print(f"  signatures             {ours:8.1f} MB/s")
-    print(f"  shingle sets, sorted   {rate(lambda: minhash.shingle_sets(texts, NGRAM), size):8.1f} MB/s")
-    print(f"  word hashes alone      {rate(lambda: words_alone(buffers), size):8.1f} MB/s")
-    print(f"  xxh3_64 of the bytes   {rate(lambda: xxhash.xxh3_64_intdigest(buffers.data), size):8.1f} MB/s")
-    print(f"  datasketch             {theirs:8.1f} MB/s")
-    print(f"  signatures / datasketch: {ours / theirs:.0f} x")
+    ours = {}
+    for name, work in ways.items():
+        ours[name] = rate(work, len(body), options.repeats)
+        print(f"  {name:32} {ours[name]:9.1f} MB/s", flush=True)
+    signatures = ours["signatures"]
+    print(f"  signatures / xxh64: 1/{ours['xxh64 of the bytes'] / signatures:.1f}")
+    if options.without_peers:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("rensa", "datasketch"):
+            rates = {}
+            for way in ("regex", "split"):
+                rates[way] = peer_rate(name, way, options.envs or folder, options)
+                label = f"{PINS[name].packages[0]}, {way}"
+                print(f"  {label:32} {rates[way]:9.1f} MB/s   (every {options.step}th row)", flush=True)
+            print(
+                f"  signatures / {name}: {signatures / max(rates.values()):.0f} x its faster loop, "
+                f"{signatures / rates['regex']:.0f} x with the regular expression"
+            )
 
 
 if __name__ == "__main__":

@@ -52,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
         "--train", action="store_true", help="train and evaluate the recipe's reference model, then report"
     )
 
+    dedup = command("dedup", "Remove duplicates from any table of Parquet or JSON lines.", _dedup)
+    _dedup_arguments(dedup)
+
     verify = command("verify", "Re-read finished datasets and prove their manifests.", _verify)
     verify.add_argument("directory", help="a corpus, or one dataset of it")
     verify.add_argument("--deep", action="store_true", help="recompute every sha256, row count and digest")
@@ -146,6 +149,18 @@ def _demo(args: argparse.Namespace) -> int:
         _train(out)
     run(context=context, only="report")
     return _show(out)
+
+
+def _dedup_arguments(parser: argparse.ArgumentParser) -> None:
+    from pile_curate.dedup.options import add_arguments
+
+    add_arguments(parser)
+
+
+def _dedup(args: argparse.Namespace) -> int:
+    from pile_curate.spark.dedup_table import run
+
+    return run(args)
 
 
 def _verify(args: argparse.Namespace) -> int:

@@ -28,10 +28,20 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 SOURCES = (
     "compiled.py",
+    "blocks.py",
     "word_hashes.py",
+    "text_digests.py",
+    "dedup/shingles.py",
     "dedup/minhash.py",
     "dedup/band_lists.py",
+    "dedup/digest_index.py",
+    "dedup/walk_kernels.py",
     "dedup/components.py",
+    "dedup/paragraphs.py",
+    "dedup/stars.py",
+    "dedup/band_kernel.py",
+    "dedup/id_hashes.py",
+    "dedup/pools.py",
     "quality/ngrams.py",
 )
 """Files that hold kernels, relative to the package: a change in any of them starts a fresh cache folder."""
@@ -70,6 +80,11 @@ def cache_folder() -> str:
         if base and os.path.isabs(base) and _private(base) and _private(os.path.join(base, leaf)):
             return os.path.join(base, leaf)
     return tempfile.mkdtemp(prefix="pile_curate-kernels-")
+
+
+def cold() -> bool:
+    """Say whether nothing was compiled yet, so that what comes next takes half a minute longer, once."""
+    return not any(name.endswith(".nbi") for _, _, names in os.walk(cache_folder()) for name in names)
 
 
 def compiled(function: Function) -> Function:

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pile_curate import class_archive
 from pile_curate.errors import SetupError
 
 MINIMUM = 17
@@ -219,8 +220,9 @@ def activate() -> JavaChoice:
 def shell_exports(spark_options: str = "") -> str:
     """Return the lines that ``eval "$(pile-curate env)"`` runs before a plain ``spark-submit``.
 
-    ``spark_options`` are options of the driver's JVM. What the user has set before wins; so on a cluster,
-    where executors must reach the driver, ``export SPARK_LOCAL_IP=`` comes first.
+    ``spark_options`` are options of the driver's JVM; those that map its class archive are added, if there
+    is one. What the user has set before wins; so on a cluster, where executors must reach the driver,
+    ``export SPARK_LOCAL_IP=`` comes first.
     """
     choice = choose()
     home = home_for_spark(choice)
@@ -232,7 +234,8 @@ def shell_exports(spark_options: str = "") -> str:
         "PYSPARK_DRIVER_PYTHON": shlex.quote(sys.executable),
         "SPARK_LOCAL_IP": '"${SPARK_LOCAL_IP-127.0.0.1}"',
     }
-    if spark_options:
-        lines["SPARK_SUBMIT_OPTS"] = f'{shlex.quote(spark_options + " ")}"${{SPARK_SUBMIT_OPTS:-}}"'
+    shared = class_archive.reading(class_archive.find(choice.home, choice.version))
+    if options := f"{spark_options} {shared}".strip():
+        lines["SPARK_SUBMIT_OPTS"] = f'{shlex.quote(options + " ")}"${{SPARK_SUBMIT_OPTS:-}}"'
     note = f"# Java {choice.version} from {choice.origin}"
     return "\n".join([note, *(f"export {name}={value}" for name, value in lines.items())])

@@ -3,12 +3,18 @@
 The definition, which ``tests/reference.py`` states again in plain Python and golden vectors freeze:
 a word's hash runs over the UTF-8 bytes of the folded word in little-endian lanes of 8 bytes (the last
 one padded with zeros), ``h = (h ^ lane) * MULTIPLIER; h ^= h >> 32``, from ``START``; at the end
-``mix64(h ^ byte length)``. Lanes of bytes rather than code points make ASCII cheap: eight bytes are
-classified and folded at once, and most words are one lane. For equal lengths up to 8 bytes the hash is a
-bijection, so short words never collide with each other.
+``mix64(h ^ byte length)``. For equal lengths up to 8 bytes the hash is a bijection, so short words never
+collide with each other.
 
 Bytes that are not UTF-8 (also overlong forms, surrogates, a sequence cut by the end of the document)
 separate words, one byte at a time; this equals decoding with ``errors="replace"``.
+
+The work is split so that almost no branch depends on the text, because a wrongly predicted branch costs as
+much as hashing two words. ``_scan`` goes over 64 bytes at a time, writes the folded text to scratch and
+finds where words start and end as bits of a mask; ASCII needs nothing else, a character of two or three
+bytes one look into the table. What does not fit (four bytes, a folding of another length, bytes
+that are not UTF-8) goes character by character. ``_hash_found`` then hashes the words lane by lane, in loops
+that LLVM turns into vector code.
 """
 
 from __future__ import annotations
@@ -19,11 +25,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from pile_curate import words
+from pile_curate.blocks import BLOCK, classify, count_ones, load32, load64, store32, trailing_zeros
 from pile_curate.compiled import compiled, inlined
 
 Bytes = npt.NDArray[np.uint8]
@@ -32,18 +36,18 @@ Hashes = npt.NDArray[np.uint64]
 START = np.uint64(0x9E3779B97F4A7C15)
 MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)
 
-_LOW = np.uint64(0x7F7F7F7F7F7F7F7F)
-_HIGH = np.uint64(0x8080808080808080)
-_CASE = np.uint64(0x2020202020202020)
-_ONES = np.uint64(0x0101010101010101)
-_FROM_A = _ONES * np.uint64(0x80 - ord("a"))
-_AFTER_Z = _ONES * np.uint64(0x80 - ord("z") - 1)
-_FROM_0 = _ONES * np.uint64(0x80 - ord("0"))
-_AFTER_9 = _ONES * np.uint64(0x80 - ord("9") - 1)
+CHUNK = 4096
+"""Bytes of folded text between scanning and hashing: with all that belongs to them they stay in the caches."""
+
+_ROOM = 128  # a block, and a word's last lane, may be written and read this far beyond the chunk
 
 
 class Lookup(NamedTuple):
-    """What the kernel needs of the table: ``kind | (length << 2)`` and the folded UTF-8, little-endian."""
+    """What the kernel needs of the table, by code point.
+
+    ``kind`` holds the kind in bits 0 and 1, the folded form's bytes in bits 2 to 4 and the character's own
+    in bits 5 to 7; ``utf8`` the folded form, little-endian.
+    """
 
     kind: Bytes
     utf8: npt.NDArray[np.uint32]
@@ -63,30 +67,9 @@ def lookup() -> Lookup:
     ]
     length = 1 + (c > 0x7F) + (c > 0x7FF).astype(np.uint8) + (c > 0xFFFF)
     utf8 = np.choose(length - 1, forms).astype(np.uint32)
-    return Lookup(shipped.kind | (length << 2).astype(np.uint8), utf8)
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _load64(typing_context: Any, data: Any, index: Any) -> Any:
-    """Read 8 bytes at any alignment as a little-endian uint64; the caller checks the bounds."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        pointer = builder.gep(array.data, [arguments[1]])
-        word = builder.load(builder.bitcast(pointer, ir.IntType(64).as_pointer()), align=1)
-        return word
-
-    return types.uint64(data, types.int64), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _trailing_zeros(typing_context: Any, value: Any) -> Any:
-    """Count the zero bits below the lowest set bit; 64 for zero."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.uint64(types.uint64), generate
+    code = np.arange(words.CODE_POINTS)
+    own = 1 + (code > 0x7F) + (code > 0x7FF).astype(np.uint8) + (code > 0xFFFF)
+    return Lookup(shipped.kind | (length << 2).astype(np.uint8) | (own << 5).astype(np.uint8), utf8)
 
 
 @inlined
@@ -135,26 +118,224 @@ def _decode(data: Bytes, i: int, stop: int) -> Any:
     return code << 3 | 4
 
 
+class Scratch(NamedTuple):
+    """What scanning and hashing write for one chunk: the folded text, and by word its place, state and lanes."""
+
+    text: Bytes
+    starts: Any
+    ends: Any
+    states: Hashes
+    sizes: Hashes
+    longer: Any
+
+
 @inlined
-def _step(h: int, lane: int) -> Any:
-    h = (h ^ lane) * MULTIPLIER
+def new_scratch(chunk: int, room: int) -> Scratch:
+    """Return scratch for ``chunk`` bytes of folded text and ``room`` words (100 to 200 kB as used here)."""
+    return Scratch(
+        np.empty(chunk + _ROOM, np.uint8),
+        np.empty(room + BLOCK, np.int32),
+        np.empty(room + BLOCK, np.int32),
+        np.empty(room + BLOCK, np.uint64),
+        np.empty(room + BLOCK, np.uint64),
+        np.empty(room + BLOCK, np.int32),
+    )
+
+
+@inlined
+def _below(n: int) -> Any:
+    """Return a mask of the lowest n bits, 1 to 64."""
+    return ~np.uint64(0) >> np.uint64(64 - n)
+
+
+@inlined
+def _scan(data: Bytes, start: int, stop: int, kind: Bytes, utf8: Any, scratch: Scratch, room: int) -> Any:
+    """Find the words of ``data[start:stop]`` until the end, the chunk or the room for words is full.
+
+    Returns (where to go on, how many): word j is ``text[starts[j]:ends[j]]``. It stops between words;
+    if it gets nowhere, one word is longer than the chunk.
+    """
+    text, starts, ends = scratch.text, scratch.starts, scratch.ends
+    full = text.size - _ROOM
+    begun = done = o = np.int64(0)
+    carry = carry_alone = np.uint64(0)  # is there a word before i that may go on; is it a LETTER's
+    i = last = np.int64(start)  # last: where the word begun last starts
+    limit = np.int64(data.size) - (BLOCK + 3)
+    while i < stop and o < full and done < room:
+        n = np.int64(0)
+        if i <= limit and done + 34 <= room:  # at most 33 words end in a block
+            body, high, inner = classify(text, o, data, i)
+            n = min(np.int64(BLOCK), stop - i)
+            first = alone = np.uint64(0)
+            if high != np.uint64(0):
+                known = np.uint64(0)
+                leads = high & ~inner
+                while leads != np.uint64(0):
+                    p = trailing_zeros(leads)
+                    leads &= leads - np.uint64(1)
+                    at = np.uint64(p)
+                    x = load32(data, i + p)
+                    three = (x & np.uint64(0xFF)) >= np.uint64(0xE0)
+                    code = ((x & np.uint64(31)) << np.uint64(12)) | ((x >> np.uint64(2)) & np.uint64(0xFC0))
+                    code |= (x >> np.uint64(16)) & np.uint64(63)
+                    code >>= np.uint64(0) if three else np.uint64(6)
+                    what = np.uint64(kind[code])
+                    size = np.uint64(3) if three else np.uint64(2)
+                    rest = np.uint64(6) if three else np.uint64(2)
+                    # own and folded length must be the size read (not overlong), and the bytes must be there
+                    odd = (what >> np.uint64(2)) != size * np.uint64(9) or (inner >> at) & rest != rest
+                    if odd or (x & np.uint64(0xFF)) >= np.uint64(0xF0) or p + np.int64(size) > n:
+                        n = min(n, p)
+                        break
+                    known |= rest << at
+                    after = np.uint64(0xFF000000) if three else np.uint64(0xFFFF0000)
+                    store32(text, o + p, ((x | np.uint64(0x20202020)) & after) | np.uint64(utf8[code]))
+                    here = np.uint64(1) << at
+                    bits = (rest << at) | here
+                    now = what & np.uint64(3)
+                    if now == np.uint64(words.WORD):
+                        body |= bits
+                    elif now == np.uint64(words.LETTER):
+                        body |= bits
+                        alone |= bits
+                        first |= here
+                    elif now == np.uint64(words.MARK):
+                        if ((body << np.uint64(1)) | carry) & here != np.uint64(0):
+                            body |= bits
+                        if ((alone << np.uint64(1)) | carry_alone) & here != np.uint64(0):
+                            alone |= bits
+                if n > 0:
+                    n = min(n, trailing_zeros(inner & ~known & _below(n)))
+        if n > 0:
+            valid = _below(n)
+            body &= valid
+            before = (body << np.uint64(1)) | carry
+            new = body & (~before | first | (((alone << np.uint64(1)) | carry_alone) & ~alone))
+            over = before & (~body | new) & valid
+            carry = (body >> np.uint64(n - 1)) & np.uint64(1)
+            carry_alone = (alone >> np.uint64(n - 1)) & np.uint64(1)
+            more, less = count_ones(new), count_ones(over)
+            j = np.int64(0)
+            most = max(more, less)
+            while j < most:
+                for q in range(4):  # beyond the last bit this writes waste, which is overwritten
+                    starts[begun + j + q] = o + trailing_zeros(new)
+                    new &= new - np.uint64(1)
+                    ends[done + j + q] = o + trailing_zeros(over)
+                    over &= over - np.uint64(1)
+                j += 4
+            begun += more
+            done += less
+            if more > 0:
+                last = i + starts[begun - 1] - o
+            i += n
+            o += n
+            continue
+        found = _decode(data, i, stop)
+        what = np.int64(kind[found >> 3])
+        now = what & 3
+        going = carry != np.uint64(0)
+        separates = now == words.SEPARATOR or (now == words.MARK and not going)
+        starting = now != words.MARK and (not going or now == words.LETTER or carry_alone != np.uint64(0))
+        if going and (separates or starting):
+            ends[done] = o
+            done += 1
+            carry = carry_alone = np.uint64(0)
+        if separates:
+            o += 1
+        elif starting and done == room:
+            break
+        else:
+            if starting:
+                starts[begun] = o
+                begun += 1
+                last = i
+                carry_alone = np.uint64(now == words.LETTER)
+            carry = np.uint64(1)
+            store32(text, o, np.uint64(utf8[found >> 3]))
+            o += (what >> 2) & 7
+        i += found & 7
+    if carry != np.uint64(0):
+        if i >= stop:
+            ends[done] = o
+            done += 1
+        else:
+            i = last
+    return i, done
+
+
+@inlined
+def _lane(text: Bytes, at: int, rest: int) -> Any:
+    """Return up to 8 of a word's remaining bytes."""
+    spare = np.uint64(64 - 8 * rest) if rest < 8 else np.uint64(0)
+    return load64(text, at) & (~np.uint64(0) >> spare)
+
+
+@inlined
+def _step(h: int) -> Any:
+    h *= MULTIPLIER
     return h ^ (h >> np.uint64(32))
 
 
 @inlined
-def _alphanumeric(x: int) -> Any:
-    """Return 8 bytes' classes at once: bit 7 of each byte that is an ASCII letter or digit."""
-    low = x & _LOW
-    lower = (x | _CASE) & _LOW
-    letters = (lower + _FROM_A) & ~(lower + _AFTER_Z)
-    digits = (low + _FROM_0) & ~(low + _AFTER_9)
-    return (letters | digits) & ~x & _HIGH
+def _hash_found(scratch: Scratch, count: int, out: Hashes) -> None:
+    """Write the hashes of the words that ``_scan`` found: all words' first lanes, then the longer ones' second ..."""
+    text, starts, ends = scratch.text, scratch.starts, scratch.ends
+    states, sizes, longer = scratch.states, scratch.sizes, scratch.longer
+    for j in range(count):  # on its own, because only what follows becomes vector code
+        states[j] = load64(text, starts[j])
+    for j in range(count):
+        size = np.int64(ends[j]) - np.int64(starts[j])
+        spare = max(np.int64(64) - 8 * size, np.int64(0))
+        states[j] = START ^ (states[j] & (~np.uint64(0) >> np.uint64(spare)))
+        sizes[j] = np.uint64(size)
+    going = np.int64(0)
+    for j in range(count):
+        longer[going] = j
+        going += sizes[j] > np.uint64(8)
+    at = np.int64(8)
+    while going > 0:
+        some = going
+        going = np.int64(0)
+        for q in range(some):
+            j = longer[q]
+            rest = np.int64(sizes[j]) - at
+            states[j] = _step(states[j]) ^ _lane(text, starts[j] + at, rest)
+            longer[going] = j
+            going += rest > 8
+        at += 8
+    for j in range(count):
+        out[j] = mix64(_step(states[j]) ^ sizes[j])
 
 
 @inlined
-def _bytes_below(flags: int) -> Any:
-    """Return how many bytes lie below the first flagged one; 8 if none is flagged."""
-    return np.int64(_trailing_zeros(flags) >> np.uint64(3))
+def _long_word(data: Bytes, start: int, stop: int, kind: Bytes, utf8: Any, out: Hashes) -> Any:
+    """Do as ``next_words`` where one word is longer than the chunk, with scratch that is large enough."""
+    size = np.int64(CHUNK)
+    i = np.int64(start)
+    count = np.int64(0)
+    while i == start:
+        size *= 4
+        scratch = new_scratch(size, min(BLOCK, out.size))
+        i, count = _scan(data, start, stop, kind, utf8, scratch, min(BLOCK, out.size))
+        if i > start:
+            _hash_found(scratch, count, out)
+    return i, count
+
+
+@inlined
+def next_words(
+    data: Bytes, start: int, stop: int, kind: Bytes, utf8: Any, scratch: Scratch, out: Hashes
+) -> Any:
+    """Write the hashes of the next words, at most a chunk of them, to ``out``; ``start < stop``.
+
+    Returns (where to go on, how many).
+    """
+    i, count = _scan(data, start, stop, kind, utf8, scratch, min(out.size, scratch.starts.size - BLOCK))
+    if i == start:
+        return _long_word(data, start, stop, kind, utf8, out)
+    _hash_found(scratch, count, out)
+    return i, count
 
 
 @compiled
@@ -164,60 +345,13 @@ def hash_words(data: Bytes, start: int, stop: int, kind: Bytes, utf8: Any, out: 
     Returns (where to go on, how many were written); it always stops between words, so calling again
     from there gives the rest, and a document of any length needs only a small ``out``.
     """
+    chunk = min(np.int64(CHUNK), 2 * (stop - start) + 8)
+    scratch = new_scratch(chunk, min(chunk, np.int64(out.size)))
     count = np.int64(0)
     i = np.int64(start)
-    limit = min(np.int64(stop), np.int64(data.size) - 7)  # below it, 8 bytes can be read
     while i < stop and count < out.size:
-        alone = False
-        if i < limit:
-            x = _load64(data, i)
-            skip = _bytes_below(_alphanumeric(x) | (x & _HIGH))
-            if skip > 0:
-                i += skip
-                continue
-        if i >= limit or data[i] >= 0x80:
-            found = _decode(data, i, stop)
-            what = np.int64(kind[found >> 3]) & 3
-            if what == words.SEPARATOR or what == words.MARK:
-                i += found & 7
-                continue
-            alone = what == words.LETTER
-        h = START
-        lane = np.uint64(0)
-        total = np.int64(0)  # bytes so far; total & 7 of them wait in the lane
-        going = True
-        while going and i < stop:
-            size = np.int64(0)
-            if not alone and i < limit:
-                x = _load64(data, i)
-                size = min(_bytes_below(~_alphanumeric(x) & _HIGH), stop - i)
-            if size > 0:  # a run of ASCII letters and digits: bit 5 folds the case and is set in digits
-                piece = x | _CASE
-                i += size
-                if size < 8:
-                    piece &= (np.uint64(1) << np.uint64(8 * size)) - np.uint64(1)
-                    going = i < stop and data[i] >= 0x80
-            else:
-                found = _decode(data, i, stop)
-                what = np.int64(kind[found >> 3])
-                now = what & 3
-                if now == words.SEPARATOR:
-                    break
-                if now != words.MARK and total > 0 and (alone or now == words.LETTER):
-                    break
-                piece = np.uint64(utf8[found >> 3])
-                size = what >> 2
-                i += found & 7
-            waiting = total & 7
-            lane |= piece << np.uint64(8 * waiting)
-            if waiting + size >= 8:
-                h = _step(h, lane)
-                lane = piece >> np.uint64(8 * (8 - waiting)) if waiting else np.uint64(0)
-            total += size
-        if total & 7:
-            h = _step(h, lane)
-        out[count] = mix64(h ^ np.uint64(total))
-        count += 1
+        i, more = next_words(data, i, stop, kind, utf8, scratch, out[count:])
+        count += more
     return i, count
 
 

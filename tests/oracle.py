@@ -21,15 +21,30 @@ class Case:
 
 
 def verdicts(
-    documents: list[Case], threshold: str, bands: int, rows: int, minimum: int, cap: int
+    documents: list[Case],
+    threshold: str,
+    bands: int,
+    rows: int,
+    minimum: int,
+    cap: int,
+    verify: str = "exact",
 ) -> dict[str, tuple[str, str, Fraction]]:
-    """Return for each dropped document: (the kept one's name, kind, exact Jaccard)."""
+    """Return for each dropped document: (the kept one's name, kind, exact Jaccard).
+
+    ``verify`` "estimate" takes the share of agreeing positions for the Jaccard of a near copy, whatever the
+    sets; "none" does so too, and takes every member of a band for a copy.
+    """
     t, kept, dropped = Fraction(threshold), list[Case](), dict[str, tuple[str, str, Fraction]]()
 
     def band(d: Case, b: int) -> tuple[int, ...] | None:
         return d.signature and d.signature[b * rows : (b + 1) * rows]
 
+    def agreement(d: Case, e: Case) -> int:
+        return sum(x == y for x, y in zip(d.signature or (), e.signature or (), strict=True))
+
     def jaccard(d: Case, e: Case) -> Fraction:
+        if verify != "exact" and d.digest != e.digest:
+            return Fraction(agreement(d, e), len(d.signature or ()))
         union = len(d.shingles | e.shingles)
         return Fraction(len(d.shingles & e.shingles), union) if union else Fraction(1)
 
@@ -39,8 +54,7 @@ def verdicts(
         if d.signature is not None:
             for b in range(bands):
                 for e in [e for e in reach if band(e, b) == band(d, b)][:cap]:
-                    agreement = sum(x == y for x, y in zip(d.signature, e.signature or (), strict=True))
-                    if agreement >= minimum and jaccard(d, e) >= t:
+                    if verify == "none" or agreement(d, e) >= minimum and jaccard(d, e) >= t:
                         twins.append(e)
         if d.against or not twins:
             kept.append(d)

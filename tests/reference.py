@@ -1,9 +1,12 @@
 """State the signature's definition in slow, plain Python, for comparison with the kernels bit by bit.
 
-Written from the docstrings of ``word_hashes`` and ``minhash``; uses nothing of theirs.
+Written from the docstrings of ``word_hashes``, ``minhash`` and ``text_digests``; uses nothing of theirs.
 """
 
 from __future__ import annotations
+
+import hashlib
+import re
 
 from pile_curate.words import split
 
@@ -62,3 +65,10 @@ def signature(shingles: set[int], k: int) -> list[int] | None:
         if len(best) == k:
             break
     return [mix64(best[b]) >> 32 for b in range(k)]
+
+
+def digest_of_bytes(raw: bytes) -> bytes:
+    """Return the digest for exact duplicates of text that may hold bytes that are not UTF-8."""
+    text = raw.decode("utf-8", "surrogateescape")
+    folded = re.sub(r"\s+", " ", text).strip(" ").encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(folded, digest_size=16).digest()

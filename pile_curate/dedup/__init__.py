@@ -2,12 +2,14 @@
 
 ``minhash`` turns text into signatures and shingle sets, ``lsh`` turns signatures into band keys and says
 what a choice of bands finds, ``exact`` holds the digests' side, ``greedy`` walks documents in order and
-gives the verdicts, ``components`` groups documents that can touch each other. None of them knows Spark;
-``pile_curate.spark.survivors`` runs them over a corpus. The meaning is in ``greedy``'s docstring.
+gives the verdicts, ``components`` groups documents that can touch each other. ``urls`` names web pages,
+``paragraphs`` finds paragraphs that earlier documents have. None of them knows Spark;
+``pile_curate.spark.survivors`` and ``pile_curate.spark.edits`` run them over a corpus. The meaning is in ``greedy``'s docstring.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,6 +18,7 @@ from pile_curate.errors import Problem, RecipeError
 
 SCOPES = ("global", "per_source", "per_group")
 KEEPS = ("longest", "priority", "id")
+VERIFY = ("exact", "estimate", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,9 @@ class DedupSettings:
 
     ``minimum_agreement`` None means ``lsh.minimum_agreement(threshold, permutations)``. ``cap`` bounds how
     many earlier kept members of a band are looked at. ``priorities`` ranks sources (smaller wins, default 0);
-    ``groups`` names a source's group for the scope ``per_group`` (default: a group of its own).
+    ``groups`` names a source's group for the scope ``per_group`` (default: a group of its own). ``verify`` says
+    what makes a candidate a copy: its exact Jaccard, the Jaccard that the signatures estimate, or the shared
+    band alone; only the first may be called verified. ``urls`` makes equal normalised URLs copies too.
     """
 
     threshold: float = 0.8
@@ -37,6 +42,8 @@ class DedupSettings:
     scope: str = "global"
     keep: str = "longest"
     seed: int = 1
+    verify: str = "exact"
+    urls: bool = False
     priorities: Mapping[str, int] = field(default_factory=dict)
     groups: Mapping[str, str | None] = field(default_factory=dict)
 
@@ -54,10 +61,12 @@ class DedupSettings:
         if self.minimum_agreement is not None and not 0 <= self.minimum_agreement <= self.permutations:
             what = f"is {self.minimum_agreement}; allowed: 0 to {self.permutations}"
             problems.append(Problem("dedup.minimum_agreement", what))
-        for name, allowed in (("scope", SCOPES), ("keep", KEEPS)):
+        for name, allowed in (("scope", SCOPES), ("keep", KEEPS), ("verify", VERIFY)):
             if getattr(self, name) not in allowed:
                 what = f"is {getattr(self, name)!r}; allowed: {', '.join(allowed)}"
                 problems.append(Problem(f"dedup.{name}", what))
+        if not isinstance(self.urls, bool):
+            problems.append(Problem("dedup.urls", f"is {self.urls!r}; allowed: true or false"))
         if problems:
             raise RecipeError(problems, "dedup settings")
 
@@ -70,12 +79,23 @@ class DedupSettings:
 
     @property
     def agreement(self) -> int:
-        """The minimum agreement m in force."""
+        """The minimum agreement m in force: ``minimum_agreement``, but what the threshold asks for if the estimate
+        decides (⌈k·t⌉), and 0 if nothing does.
+        """
         from pile_curate.dedup.lsh import minimum_agreement
 
+        if self.verify == "estimate":
+            return math.ceil(self.permutations * self.ratio)
+        if self.verify == "none":
+            return 0
         if self.minimum_agreement is not None:
             return self.minimum_agreement
         return minimum_agreement(self.threshold, self.permutations)
+
+    @property
+    def verified(self) -> bool:
+        """Whether every near copy is proven by the exact Jaccard; anything else is labelled as unverified."""
+        return self.verify == "exact"
 
     @property
     def ratio(self) -> Fraction:

@@ -1,4 +1,4 @@
-"""Hold the side of deduplication that needs no text: the total order, comparability and equal digests."""
+"""Hold the side of deduplication that needs no text: the total order and comparability."""
 
 from __future__ import annotations
 
@@ -32,26 +32,3 @@ def comparable(scope: int, split: int, other_scope: int, other_split: int) -> bo
     A copy across splits would leak test data into training, so it counts in every scope.
     """
     return scope == other_scope or split != other_split
-
-
-class ExactIndex:
-    """The kept documents by text digest; remembers the earliest of each (digest, scope, split).
-
-    Memory: one entry per such triple, about 250 bytes.
-    """
-
-    def __init__(self) -> None:
-        self._kept: dict[bytes, list[tuple[int, int, int]]] = {}
-
-    def find(self, digest: bytes, scope: int, split: int) -> int:
-        """Return the earliest kept document that is comparable and has this digest; -1 if there is none."""
-        for at, other_scope, other_split in self._kept.get(digest, ()):
-            if comparable(scope, split, other_scope, other_split):
-                return at
-        return -1
-
-    def add(self, digest: bytes, scope: int, split: int, at: int) -> None:
-        """Remember kept document number ``at``; call in order. A later one of the same cell never matters."""
-        cell = self._kept.setdefault(digest, [])
-        if not any((scope, split) == seen[1:] for seen in cell):
-            cell.append((at, scope, split))

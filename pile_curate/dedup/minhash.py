@@ -22,7 +22,8 @@ shingles costs one pass; a tiny one at most 2k passes over its few shingles.
 
 Fewer than n words: no shingles and a null signature. Null text is a document without words.
 
-Memory beside the input: 8 to 40 bytes per *distinct* shingle of the largest document.
+Memory beside the input: 16 to 50 bytes per shingle of the largest document, where one that comes again within
+65,536 counts once; below that 3 MB.
 """
 
 from __future__ import annotations
@@ -34,118 +35,53 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pile_curate.compiled import compiled, inlined
-from pile_curate.word_hashes import Bytes, Hashes, hash_words, lookup, mix64, text_buffers
+from pile_curate.dedup.shingles import GOLDEN, collect, new_room, room_for
+from pile_curate.word_hashes import CHUNK, Bytes, Hashes, lookup, mix64, new_scratch, text_buffers
 
 MINHASH_VERSION = 1
 """Bump when any text would get another signature or shingle; part of annotate's and dedup's fingerprint."""
 
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-POLYNOMIAL = np.uint64(0x369DEA0F31A53F8B)
 _EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
-_CHUNK = 1024  # word hashes between two kernels: 8 kB, stays in the first-level cache
-_KEEP = 1 << 17  # a table larger than this (1 MB) is given back after its document
+_TILE = 512  # shingles hashed again at once
 
 
 @inlined
-def _insert(table: Hashes, mask: int, shingle: int) -> bool:
-    """Put a shingle into the open-addressing set (0 is empty); say whether it is new."""
-    slot = np.int64(shingle & np.uint64(mask))
-    while table[slot] != np.uint64(0):
-        if table[slot] == shingle:
-            return False
-        slot = (slot + 1) & mask
-    table[slot] = shingle
-    return True
+def _sketch(shingles: Hashes, values: Hashes, rounds: Any, hashes: Hashes, out: Any) -> None:
+    """Write the signature of a set of at least one shingle to ``out``; the three before are scratch.
 
-
-@compiled
-def _collect(
-    data: Bytes,
-    start: int,
-    stop: int,
-    ngram: int,
-    seed: int,
-    kind: Bytes,
-    utf8: Any,
-    table: Hashes,
-    dense: Hashes,
-) -> Any:
-    """Return (table, dense, words, distinct): the document's distinct shingles are ``dense[:distinct]``."""
-    words = np.int64(0)
-    distinct = np.int64(0)
-    capacity = np.int64(64)
-    while capacity < (stop - start) >> 2 and capacity < 65536:
-        capacity <<= 1
-    if table.size < capacity or table.size > _KEEP:
-        table = np.empty(capacity, np.uint64)
-        dense = np.empty(capacity, np.uint64)
-    table[:capacity] = np.uint64(0)
-    hashes = np.empty(_CHUNK, np.uint64)
-    window = np.zeros(ngram, np.uint64)
-    leaving = np.uint64(1)
-    for _ in range(ngram):
-        leaving *= POLYNOMIAL
-    salt = mix64(np.uint64(seed) + GOLDEN)
-    rolled = np.uint64(0)
-    oldest = np.int64(0)
-    i = np.int64(start)
-    while i < stop:
-        i, count = hash_words(data, i, stop, kind, utf8, hashes)
-        if 5 * (distinct + count) > 3 * capacity:  # keeps the load below 0.6
-            while 5 * (distinct + count) > 3 * capacity:
-                capacity <<= 1
-            table = np.zeros(capacity, np.uint64)
-            for j in range(distinct):
-                _insert(table, capacity - 1, dense[j])
-            grown = np.empty(capacity, np.uint64)
-            grown[:distinct] = dense[:distinct]
-            dense = grown
-        for j in range(count):
-            rolled = rolled * POLYNOMIAL + hashes[j] - window[oldest] * leaving
-            window[oldest] = hashes[j]
-            oldest = oldest + 1 if oldest + 1 < ngram else np.int64(0)
-            words += 1
-            if words >= ngram:
-                shingle = mix64(rolled ^ salt)
-                if shingle == np.uint64(0):
-                    shingle = np.uint64(1)
-                dense[distinct] = shingle
-                distinct += np.int64(_insert(table, capacity - 1, shingle))
-    return table, dense, words, distinct
-
-
-@inlined
-def _sketch(shingles: Hashes, values: Hashes, reached: Any, out: Any) -> None:
-    """Write the signature of a set of at least one shingle to ``out``; ``values``, ``reached`` are scratch."""
+    ``rounds[b]`` is the round that reached position b, 2k when none did.
+    """
     k = values.size
     values[:] = _EMPTY
     size = np.uint64(k)
-    for j in range(shingles.size):
+    for j in range(shingles.size):  # no branch: in a document of usual length a third of them would be taken
         h = shingles[j]
         at = ((h >> np.uint64(32)) * size) >> np.uint64(32)
-        value = (h << np.uint64(32)) | (h >> np.uint64(32))
-        if value < values[at]:
-            values[at] = value
+        values[at] = min((h << np.uint64(32)) | (h >> np.uint64(32)), values[at])
     empty = np.int64(0)
     for b in range(k):
-        reached[b] = values[b] != _EMPTY
-        empty += not reached[b]
+        none = values[b] == _EMPTY
+        rounds[b] = 2 * k if none else 0
+        empty += none
     r = np.int64(0)
     while empty > 0 and r < 2 * k - 1:
         r += 1
         step = np.uint64(r) * GOLDEN
-        if r >= k and reached[r - k]:
+        if r >= k and rounds[r - k] < r:
             continue
-        for j in range(shingles.size):
-            h = mix64(shingles[j] + step)
-            at = np.uint64(r - k) if r >= k else ((h >> np.uint64(32)) * size) >> np.uint64(32)
-            value = (h << np.uint64(32)) | (h >> np.uint64(32))
-            if not reached[at] and value < values[at]:
-                values[at] = value
-        empty = np.int64(0)
-        for b in range(k):
-            reached[b] = values[b] != _EMPTY
-            empty += not reached[b]
+        for begin in range(0, shingles.size, hashes.size):
+            some = shingles[begin : begin + hashes.size]
+            for j in range(some.size):
+                hashes[j] = mix64(some[j] + step)
+            for j in range(some.size):
+                h = hashes[j]
+                at = np.uint64(r - k) if r >= k else ((h >> np.uint64(32)) * size) >> np.uint64(32)
+                if rounds[at] >= r:
+                    value = (h << np.uint64(32)) | (h >> np.uint64(32))
+                    if value < values[at]:
+                        empty -= rounds[at] > r
+                        rounds[at] = r
+                        values[at] = value
     for b in range(k):
         out[b] = np.uint32(mix64(values[b]) >> np.uint64(32))
 
@@ -155,20 +91,60 @@ def _signatures(
     data: Bytes, offsets: Any, valid: Bytes, ngram: int, seed: int, kind: Bytes, utf8: Any,
     words: Any, shingles: Any, out: Any,
 ) -> None:  # fmt: skip
-    table = np.empty(0, np.uint64)
-    dense = np.empty(0, np.uint64)
+    scratch = new_scratch(CHUNK, CHUNK)
+    room = new_room(room_for(offsets), False)
+    hashes = np.empty(CHUNK + ngram, np.uint64)
+    salt = mix64(np.uint64(seed) + GOLDEN)
     k = out.shape[1]
     values = np.empty(k, np.uint64)
-    reached = np.empty(k, np.bool_)
+    rounds = np.empty(k, np.int64)
+    again = np.empty(_TILE, np.uint64)
     for d in range(valid.size):
         words[d] = 0
         shingles[d] = 0
-        if valid[d]:
-            table, dense, words[d], shingles[d] = _collect(
-                data, offsets[d], offsets[d + 1], ngram, seed, kind, utf8, table, dense
+        if not valid[d]:
+            continue
+        count = np.int64(-1)
+        while count < 0:
+            words[d], count = collect(
+                data, offsets[d], offsets[d + 1], ngram, salt, kind, utf8, False, scratch, hashes, room
             )
-            if shingles[d] > 0:
-                _sketch(dense[: shingles[d]], values, reached, out[d])
+            if count < 0:
+                room = new_room(3 * room.found.size, False)
+        shingles[d] = count
+        if count > 0:
+            _sketch(room.found[:count], values, rounds, again, out[d])
+
+
+@compiled
+def _pool(
+    data: Bytes, offsets: Any, valid: Bytes, ngram: int, seed: int, kind: Bytes, utf8: Any, lengths: Any
+) -> Any:
+    scratch = new_scratch(CHUNK, CHUNK)
+    room = new_room(room_for(offsets), True)
+    hashes = np.empty(CHUNK + ngram, np.uint64)
+    salt = mix64(np.uint64(seed) + GOLDEN)
+    pool = np.empty((offsets[-1] - offsets[0]) // 5 + 64, np.uint64)
+    total = np.int64(0)
+    for d in range(valid.size):
+        lengths[d] = 0
+        if not valid[d]:
+            continue
+        count = np.int64(-1)
+        while count < 0:
+            _, count = collect(
+                data, offsets[d], offsets[d + 1], ngram, salt, kind, utf8, True, scratch, hashes, room
+            )
+            if count < 0:
+                room = new_room(3 * room.found.size, True)
+        if total + count > pool.size:
+            wider = np.empty((total + count) * 3 // 2, np.uint64)
+            wider[:total] = pool[:total]
+            pool = wider
+        pool[total : total + count] = room.found[:count]
+        total += count
+        lengths[d] = count
+    return pool[:total]
 
 
 @compiled
@@ -232,20 +208,22 @@ def signature_values(signatures: pa.Array, permutations: int) -> npt.NDArray[np.
     )
 
 
-def shingle_sets(texts: pa.Array, ngram: int = 5, seed: int = 1) -> list[Hashes]:
-    """Return each text's set of shingles as a sorted array without repeats; empty below ``ngram`` words."""
+def shingle_pool(texts: pa.Array, ngram: int = 5, seed: int = 1) -> tuple[npt.NDArray[np.int64], Hashes]:
+    """Return the sizes of the texts' sets of shingles, and all the sorted sets one after the other.
+
+    A set is empty below ``ngram`` words. The pool may hold up to half as much memory again as it shows.
+    """
     ngram, salt = _checked(ngram, seed)
-    (data, offsets, valid), table = text_buffers(texts), lookup()
-    slots = dense = np.empty(0, np.uint64)
-    sets = []
-    for d in range(len(texts)):
-        distinct = 0
-        if valid[d]:
-            slots, dense, _, distinct = _collect(
-                data, offsets[d], offsets[d + 1], ngram, salt, table.kind, table.utf8, slots, dense
-            )
-        sets.append(np.sort(dense[:distinct]))
-    return sets
+    buffers, table = text_buffers(texts), lookup()
+    lengths = np.zeros(len(texts), np.int64)
+    return lengths, _pool(*buffers, ngram, salt, table.kind, table.utf8, lengths)
+
+
+def shingle_sets(texts: pa.Array, ngram: int = 5, seed: int = 1) -> list[Hashes]:
+    """Return each text's sorted set of shingles as a view of the one array of ``shingle_pool``."""
+    lengths, pool = shingle_pool(texts, ngram, seed)
+    ends = np.cumsum(lengths).tolist()
+    return [pool[end - length : end] for end, length in zip(ends, lengths.tolist())]
 
 
 def intersection(a: Hashes, b: Hashes) -> int:

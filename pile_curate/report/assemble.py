@@ -19,6 +19,7 @@ from pile_curate.report.data import (
     Source,
     StageLine,
 )
+from pile_curate.report.duplicates import Search
 
 Facts = Mapping[str, Any]
 
@@ -32,6 +33,7 @@ def assemble(
     licences: Mapping[str, Mapping[str, int]] | None = None,
     mixture: Facts | None = None,
     clusters: Mapping[int, int] | None = None,
+    duplicates: Facts | None = None,
     pairs: Iterable[Pair] = (),
     evaluations: Iterable[Facts] = (),
     stages: Iterable[StageLine] = (),
@@ -41,9 +43,10 @@ def assemble(
     """Return the report's data.
 
     ``extract`` and ``ledger`` are those manifests' ``facts["sources"]``; ``languages`` and ``licences`` count
-    documents by source; ``mixture`` is mixture.json; ``evaluations`` the evaluation files' contents, in the
-    order to show them; ``settings`` may give licence, consent and pile_set_name of each source before
-    there is a mixture; ``more`` goes to ``ReportData`` as it is (created, software, seed, verified).
+    documents by source; ``mixture`` is mixture.json; ``duplicates`` that manifest's facts, as many as it has;
+    ``evaluations`` the evaluation files' contents, in the order to show them; ``settings`` may give licence,
+    consent and pile_set_name of each source before there is a mixture; ``more`` goes to ``ReportData`` as it
+    is (created, software, seed, verified).
     """
     mixed = {row["name"]: row for row in (mixture or {}).get("sources", ())}
     sources = tuple(
@@ -68,6 +71,7 @@ def assemble(
         pairs=tuple(pairs),
         evaluations=tuple(_evaluation(plain) for plain in evaluations),
         stages=tuple(stages),
+        search=Search.from_facts(duplicates or {}),
         tokenizer=dict((mixture or {}).get("tokenizer") or {}),
         **more,
     )

@@ -1,4 +1,4 @@
-"""Draw the report's inline SVG: the flow of records to kept documents, and bits per byte before and after.
+"""Draw the report's inline SVG: the flow of records, the recall of copies, and bits per byte before and after.
 
 Colours are CSS classes, so that light and dark follow the page. Geometry is rounded, so that the
 same figures give the same bytes.
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from pile_curate.report.duplicates import Search
 from pile_curate.report.format import percent, short
 
 
@@ -177,6 +178,61 @@ def dumbbells(rows: Sequence[tuple[str, float | None, float | None]], before: st
     label = f"bits per byte, {before} and {after}"
     return Markup(
         f'<svg class="dumbbells" viewBox="0 0 1040 {height}" role="img" aria-label="{escape(label)}">'
+        f"{''.join(out)}</svg>"
+    )
+
+
+def recall(search: Search) -> Markup:
+    """Return the S-curve, and on it what was found of planted copies; nothing if neither was measured.
+
+    The dashed line is a shared band alone, the full one a candidate. Dots are planted copies found, rings what
+    the curve promises for just these.
+    """
+    if not search.curve and not search.tested:
+        return Markup("")
+    left, right, top, bottom, least = 52.0, 500.0, 20.0, 280.0, 0.5
+
+    def at(jaccard: float, share: float) -> tuple[str, str]:
+        x = left + (right - left) * (min(max(jaccard, least), 1.0) - least) / (1 - least)
+        return _f(x), _f(bottom - (bottom - top) * min(max(share, 0.0), 1.0))
+
+    out = []
+    for tick in range(5):
+        (x0, y), (x1, _) = at(least, tick / 4), at(1, tick / 4)
+        out.append(f'<line class="grid" x1="{x0}" x2="{x1}" y1="{y}" y2="{y}"/>')
+        out.append(
+            f'<text class="tick" text-anchor="end" x="{_f(left - 8)}" y="{_f(float(y) + 4)}">{25 * tick} %</text>'
+        )
+    for tick in range(5, 11):
+        x, y = at(tick / 10, 0)
+        out.append(
+            f'<text class="tick" text-anchor="middle" x="{x}" y="{_f(bottom + 20)}">{tick / 10}</text>'
+        )
+    if search.threshold is not None and least <= search.threshold <= 1:
+        x, y = at(search.threshold, 0)
+        out.append(f'<line class="threshold" x1="{x}" x2="{x}" y1="{_f(top)}" y2="{y}"/>')
+        out.append(
+            f'<text class="tick" text-anchor="middle" x="{x}" y="{_f(top - 7)}">threshold {search.threshold:g}</text>'
+        )
+    for css, column in (("curve-band", 1), ("curve", 2)):
+        # Equal sets agree everywhere, so every curve ends at (1, 1).
+        points = [at(row[0], row[column]) for row in search.curve] + [at(1, 1)]
+        if search.curve:
+            out.append(f'<path class="{css}" d="M{"L".join(f"{x} {y}" for x, y in points)}"/>')
+    for row in search.tested:
+        middle = (row.low + row.high) / 2 if row.mean_jaccard is None else row.mean_jaccard
+        promised = "" if row.expected is None else f", {percent(row.expected, 1)} promised"
+        if row.expected is not None:
+            x, y = at(middle, row.expected)
+            out.append(f'<circle class="ring" cx="{x}" cy="{y}" r="6.5"/>')
+        x, y = at(middle, row.recall or 0.0)
+        title = f"{row.found:,} of {row.pairs:,} found{promised}"
+        out.append(f'<circle class="dot" cx="{x}" cy="{y}" r="4"><title>{title}</title></circle>')
+    label = "share of pairs found, by Jaccard: " + ", ".join(
+        f"{row.low:.2f} {percent(row.recall or 0.0, 1)}" for row in search.tested
+    )
+    return Markup(
+        f'<svg class="recall" viewBox="0 0 520 310" role="img" aria-label="{escape(label.rstrip(": "))}">'
         f"{''.join(out)}</svg>"
     )
 

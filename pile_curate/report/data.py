@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pile_curate.report.duplicates import Search
+
 REPORT_VERSION = 2
 """Bump when a field changes its meaning."""
 
@@ -176,7 +178,8 @@ class StageLine:
 class ReportData:
     """Everything that a report shows; ``clusters`` maps a cluster's size (kept and copies) to a number.
 
-    ``verified`` is False if near copies were dropped without computing their Jaccard (``verify`` says how).
+    ``verified`` is False if near copies were dropped without computing their Jaccard (``verify`` says how);
+    ``search`` is what the search for duplicates measured about itself.
     """
 
     name: str
@@ -195,6 +198,7 @@ class ReportData:
     seed: int | None = None
     verified: bool = True
     verify: str = "exact"
+    search: Search = field(default_factory=Search)
     version: int = REPORT_VERSION
 
     def to_dict(self) -> dict[str, Any]:
@@ -225,6 +229,7 @@ class ReportData:
             ("stages", StageLine),
         ):
             values[name] = tuple(kind(**row) for row in values.get(name, ()))
+        values["search"] = Search.from_dict(values.get("search", {}))
         return cls(**values)
 
     def imbalances(self) -> list[str]:

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from pile_curate.report import charts, diff
 from pile_curate.report import format as fmt
 from pile_curate.report.data import Drop, Pair, ReportData, Source
+from pile_curate.report.duplicates import recall_rows
 from pile_curate.report.table import unverified
 
 _HERE = Path(__file__).parent
@@ -36,6 +37,8 @@ def build_report(data: ReportData) -> str:
         licences=_shares(data.licences(), _LANGUAGES),
         clusters=cluster_bars(data.clusters),
         copies=_copies(data),
+        recall=recall_rows(data.search),
+        curve=charts.recall(data.search),
         unverified=unverified(data),
         dot=_dot,
         pairs=[_pair(pair) for pair in data.pairs[:_PAIRS]],
@@ -163,12 +166,19 @@ def cluster_bars(clusters: Mapping[int, int]) -> list[tuple[str, int, float]]:
 
 
 def _copies(data: ReportData) -> dict[str, int]:
-    dropped = sum(s.dropped("dedup") for s in data.sources)
-    return {
-        "all": dropped,
-        **{kind: sum(s.copies(kind) for s in data.sources) for kind in ("exact", "near", "url")},
-        "emptied": sum(s.dropped("edits") for s in data.sources),
+    """Return the counts of copies: the ledger's, or before there is one those of the search."""
+    kinds = {kind: sum(s.copies(kind) for s in data.sources) for kind in ("exact", "near", "url")}
+    found = {
+        "total": sum(s.dropped("dedup") for s in data.sources),
+        **kinds,
         "cross_split": data.sum("cross_split"),
+    }
+    if not found["total"]:
+        found |= data.search.copies
+    return {
+        "all": found["total"],
+        **{kind: found[kind] for kind in (*kinds, "cross_split")},
+        "emptied": sum(s.dropped("edits") for s in data.sources),
         "clusters": sum(data.clusters.values()),
         "largest": max(data.clusters, default=0),
     }

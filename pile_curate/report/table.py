@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pile_curate.report.data import ReportData, Source
+from pile_curate.report.duplicates import recall_rows
 from pile_curate.report.format import count, percent, size, visible, words
 
 
@@ -16,6 +17,7 @@ def terminal_table(data: ReportData) -> str:
         _flow(data),
         _edits(data),
         _reasons(data),
+        _search(data),
     ]
     if data.mixture:
         parts.append(_mixture(data))
@@ -119,6 +121,21 @@ def _reasons(data: ReportData) -> str:
             for d in source.drops
         ]
     return aligned(["source", "stage", "reason", "kind", "number"], rows, text=4) if rows else ""
+
+
+def _search(data: ReportData) -> str:
+    search, parts = data.search, []
+    if search.examined is not None:
+        refused = search.refused or 0
+        parts.append(
+            f"{count(search.examined)} candidate pairs were examined, {count(refused)} of them refused"
+            f" ({percent(refused, search.examined)})."
+        )
+    rows = recall_rows(search)
+    if rows:
+        head = ["Jaccard", "shares a band", "candidate", "planted", "found", "recall", "promised"]
+        parts.append(aligned(head, rows, text=1))
+    return "\n\n".join(parts)
 
 
 def _mixture(data: ReportData) -> str:

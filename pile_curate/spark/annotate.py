@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pile_curate import hashing, schema
+from pile_curate import schema
 from pile_curate.manifest import Attempt, FileEntry, Manifest
 from pile_curate.spark import runner
 from pile_curate.spark.stage import Context, Result, Stage
@@ -42,6 +42,7 @@ def measure(batch: pa.RecordBatch, task: AnnotateTask) -> dict[str, Any]:
     from pile_curate.dedup.minhash import signatures
     from pile_curate.language import identify
     from pile_curate.quality.signals import signal_columns
+    from pile_curate.text_digests import text_digests
 
     texts = batch.column("text")
     languages = identify(texts.to_pylist(), path=task.model[0], sha256=task.model[1])
@@ -55,7 +56,7 @@ def measure(batch: pa.RecordBatch, task: AnnotateTask) -> dict[str, Any]:
         "language": pa.array([language for language, _ in languages], pa.string()),
         "language_score": pa.array([score for _, score in languages], pa.float64()),
         **{name: pa.array(values, pa.float64()) for name, values in signal_columns(texts).items()},
-        "text_digest": pa.array([hashing.text_digest(text) for text in texts.to_pylist()], schema.ID),
+        "text_digest": text_digests(texts),
         "text_bytes": batch.column("text_bytes"),
         "words": pa.array(words, pa.int64()),
         "shingles": pa.array(shingles, pa.int64()),

@@ -5,18 +5,30 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pile_curate import schema
-from pile_curate.dedup import DedupSettings, local
+from pile_curate.dedup import DedupSettings, excerpts, local
+from pile_curate.dedup.lsh import curve
 from pile_curate.dedup.minhash import MINHASH_VERSION
-from pile_curate.manifest import Attempt, FileEntry, Manifest
+from pile_curate.dedup.parts import Part
+from pile_curate.dedup.planted import plant
+from pile_curate.dedup.results import Output
+from pile_curate.dedup.urls import URLS_VERSION
+from pile_curate.errors import SetupError
+from pile_curate.manifest import Attempt, Manifest
 from pile_curate.recipe import Recipe
-from pile_curate.spark import runner
+from pile_curate.row_files import RowSplit
+from pile_curate.row_parquet import listed
+from pile_curate.spark import survivors
 from pile_curate.spark.stage import Context, Result, Stage
-from pile_curate.spark.survivors import SURVIVORS_VERSION, clear, find_duplicates
-from pile_curate.tables import PartWriter, part_name
 
-LOCAL_DOCUMENTS = int(os.environ.get("PILE_CURATE_LOCAL_DEDUP", local.DOCUMENTS))
-"""Eligible documents up to which dedup runs in one process; 0 sends everything to Spark. Results are equal."""
+ENGINES = ("auto", "spark", "local")
+
+
+def engine() -> str:
+    """Return which engine the environment asks for (``PILE_CURATE_DEDUP_ENGINE``); results are equal."""
+    wanted = os.environ.get("PILE_CURATE_DEDUP_ENGINE", "auto")
+    if wanted not in ENGINES:
+        raise SetupError(f"PILE_CURATE_DEDUP_ENGINE is {wanted!r}; allowed: {', '.join(ENGINES)}")
+    return wanted
 
 
 def settings_of(recipe: Recipe) -> DedupSettings | None:
@@ -36,66 +48,74 @@ def settings_of(recipe: Recipe) -> DedupSettings | None:
         scope=rules.scope,
         keep=rules.keep,
         seed=rules.seed,
+        verify=rules.verify,
+        urls=rules.urls,
         priorities={name: s.priority for name, s in sources.items()},
         groups={name: s.group for name, s in sources.items()},
     )
+
+
+def parts_of(context: Context, settings: DedupSettings) -> list[Part]:
+    """Return the corpus as dedup reads it: annotations with the eligibility and the texts of the same rows."""
+    judged = {file.facts["part"]: file for file in context.manifest("eligibility").select("main")}
+    parts = []
+    for number, file in enumerate(context.manifest("annotations").select("main")):
+        part = file.facts["part"]
+        path = os.path.join(context.path("documents"), part)
+        texts = listed(path, part, os.path.getsize(path), 0)
+        parts.append(
+            Part(
+                number=number,
+                annotations=os.path.join(context.path("annotations"), file.path),
+                rows=file.rows,
+                texts=RowSplit(texts, 0, len(texts.groups), 0),
+                eligibility=os.path.join(context.path("eligibility"), judged[part].path),
+                urls=path if settings.urls else None,
+            )
+        )
+    return parts
 
 
 def _work(context: Context, attempt: Attempt) -> Result:
     settings = settings_of(context.recipe)
     if settings is None:
         return Result([], {"off": True})
-    entries, facts = _small(context, attempt, settings) or _large(context, attempt, settings)
-    about = {"verified": True, "threshold": settings.threshold, "minimum_agreement": settings.agreement}
-    return Result(entries, {**facts, **about})
-
-
-def _small(
-    context: Context, attempt: Attempt, settings: DedupSettings
-) -> tuple[list[FileEntry], dict[str, Any]] | None:
-    """Walk in this process if the corpus is small enough; return None if it is not."""
-    decided = context.manifest("eligibility")
-    dropped = sum(count for rules in decided.facts["dropped"].values() for count in rules.values())
-    if decided.rows - dropped > LOCAL_DOCUMENTS:
-        return None
-    eligibility = context.files("eligibility", "main")
-    annotations = context.files("annotations", "main")
-    found = local.find_duplicates(
-        annotations, eligibility, documents=context.path("documents"), settings=settings
-    )
-    if found is None:
-        return None
-    if not found.rows:
-        return [], found.facts
-    with PartWriter(attempt.directory, part_name(0), schema.DUPLICATES) as writer:
-        writer.write(found.rows)
-    return [writer.close()], found.facts
-
-
-def _large(
-    context: Context, attempt: Attempt, settings: DedupSettings
-) -> tuple[list[FileEntry], dict[str, Any]]:
-    """Find the duplicates on Spark."""
+    parts = parts_of(context, settings)
     scratch = os.path.join(attempt.directory, "scratch")
-    os.makedirs(scratch, exist_ok=True)
-    spark = context.spark
-    spark.sparkContext.setJobDescription("dedup")
-    with runner.Progress(spark, "dedup", 0):
-        found = find_duplicates(
-            spark,
-            context.files("annotations", "main"),
-            context.files("eligibility", "main"),
-            documents=context.path("documents"),
+    chosen = engine()
+    if chosen == "auto":
+        size = sum(f.facts.get("text_bytes", f.bytes) for f in context.manifest("documents").select("main"))
+        small = size <= local.BYTES and sum(part.rows for part in parts) <= local.DOCUMENTS
+        chosen = "local" if small else "spark"
+    output = Output(attempt.directory)
+    if chosen == "local":
+        found = local.find_duplicates(parts, settings=settings, scratch=scratch, output=output)
+    else:
+        found = survivors.find_duplicates(
+            context.spark,
+            parts,
             settings=settings,
             scratch=scratch,
+            output=output,
+            partitions=context.partitions,
         )
-    entries = runner.write_frame(found.frame, schema.DUPLICATES, attempt.directory, "duplicates")
-    clear(scratch)
-    return entries, {"engine": "spark", **found.facts}
+    survivors.clear(scratch)
+    sample = excerpts.sample(parts, settings)
+    about = {
+        "largest_clusters": excerpts.describe(found.largest, parts, hexadecimal=True),
+        "planted": plant(sample, settings, seed=settings.seed),
+        "curve": curve(settings.bands, settings.rows, settings.agreement, settings.permutations),
+        "engine": chosen,
+        "verified": settings.verify == "exact",
+        "verify": settings.verify,
+        "threshold": settings.threshold,
+        "minimum_agreement": settings.agreement,
+    }
+    return Result(sorted(found.entries, key=lambda entry: entry.path), {**found.facts, **about})
 
 
 def _state(context: Context, previous: Manifest | None) -> Any:
-    return {"minhash": MINHASH_VERSION, "survivors": SURVIVORS_VERSION}
+    return {"minhash": MINHASH_VERSION, "survivors": survivors.SURVIVORS_VERSION, "urls": URLS_VERSION}
 
 
-STAGE = Stage("dedup", "duplicates", 1, ("documents", "annotations", "eligibility"), _work, _state)
+STAGE = Stage("dedup", "duplicates", 2, ("documents", "annotations", "eligibility"), _work, _state)

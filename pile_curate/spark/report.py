@@ -62,6 +62,7 @@ def collect(out: str, name: str = "", seed: int | None = None) -> ReportData:
         licences=facts("metadata").get("licences"),
         mixture=mixture,
         clusters={int(k): v for k, v in facts("duplicates").get("cluster_sizes", {}).items()},
+        duplicates=facts("duplicates"),
         pairs=_pairs(out) if found["ledger"] is not None else (),
         evaluations=evaluations(out),
         stages=[
@@ -160,4 +161,4 @@ def _state(context: Context, previous: Manifest | None) -> Any:
 
 
 _READS: Sequence[str] = tuple(name for name in WRITER if name not in ("report", "rejects"))
-STAGE = Stage("report", "report", 1, tuple(_READS), _work, _state, _publish)
+STAGE = Stage("report", "report", 2, tuple(_READS), _work, _state, _publish)

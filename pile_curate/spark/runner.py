@@ -14,24 +14,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pile_curate.packing import pack
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
+__all__ = ["Progress", "pack", "run_tasks", "write_frame"]
+
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-def pack(items: Sequence[T], sizes: Sequence[int], bins: int) -> list[list[T]]:
-    """Spread items over at most ``bins`` lists of about equal total size (largest first, ties by position)."""
-    bins = max(1, min(bins, len(items)))
-    heap: list[tuple[int, int]] = [(0, index) for index in range(bins)]
-    packed: list[list[tuple[int, T]]] = [[] for _ in range(bins)]
-    for position in sorted(range(len(items)), key=lambda i: (-sizes[i], i)):
-        load, index = min(heap)
-        heap[index] = (load + sizes[position] + 1, index)
-        packed[index].append((position, items[position]))
-    return [[item for _, item in sorted(group, key=lambda pair: pair[0])] for group in packed if group]
 
 
 class Progress:

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from pile_curate import manifest
-from pile_curate.dedup import local
+from pile_curate.errors import SetupError
 from pile_curate.spark import dedup
-from pile_curate.spark.pipeline import make_context, run
+from pile_curate.spark.pipeline import run
 from tests.spark.test_pipeline import outcomes
 
 pytestmark = pytest.mark.spark
@@ -64,23 +64,18 @@ def test_both_engines_give_equal_digests(corpus, spark, tmp_path, monkeypatch, r
     run(str(path), str(out), spark=spark, until="dedup", update=True, quiet=True)
     found = manifest.load(str(out / "duplicates"))
     assert found.facts["engine"] == "local" and found.rows > 20
-    monkeypatch.setattr(dedup, "LOCAL_DOCUMENTS", 0)
+    monkeypatch.setenv("PILE_CURATE_DEDUP_ENGINE", "spark")
     (out / "duplicates" / "manifest.json").unlink()
     again = outcomes(run(str(path), str(out), spark=spark, until="dedup", quiet=True))
     assert again["annotate"] == "up to date" and again["dedup"] == "done"
     other = manifest.load(str(out / "duplicates"))
     assert other.facts["engine"] == "spark"
     assert (other.digest, other.rows) == (found.digest, found.rows)
-    for name in ("documents", "duplicates", "cluster_sizes"):
+    for name in ("documents", "duplicates", "cluster_sizes", "pairs", "largest_clusters", "planted"):
         assert other.facts[name] == found.facts[name]
 
 
-def test_too_many_shingles_are_left_to_spark(corpus, spark):
-    root, _ = corpus
-    context = make_context(str(root / "recipe.yaml"), str(root / "out"), spark=spark)
-    files = [context.files(name, "main") for name in ("annotations", "eligibility")]
-    settings = dedup.settings_of(context.recipe)
-    assert (
-        local.find_duplicates(*files, documents=context.path("documents"), settings=settings, shingles=10)
-        is None
-    )
+def test_an_unknown_engine_is_refused(monkeypatch):
+    monkeypatch.setenv("PILE_CURATE_DEDUP_ENGINE", "gpu")
+    with pytest.raises(SetupError, match="'gpu'; allowed: auto, spark, local"):
+        dedup.engine()

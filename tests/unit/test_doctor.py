@@ -121,3 +121,22 @@ def test_mends_stand_below_their_finding():
         "-> Buy one.",
         "ok       B               b",
     ]
+
+
+def test_the_class_archive_in_every_state(monkeypatch, tmp_path):
+    from pile_curate import class_archive
+
+    archive = class_archive.Archive(tmp_path / "java17-0.jsa", 17)
+    monkeypatch.setattr(class_archive, "find", lambda home, version: archive)
+    monkeypatch.setenv(class_archive.SWITCH, "1")
+    assert (
+        finding("Class archive").state == "ok" and "after the first session" in finding("Class archive").found
+    )
+    archive.attempt.touch()
+    assert finding("Class archive").state == "note" and str(archive.attempt) in finding("Class archive").mend
+    archive.path.write_bytes(b"x" * 2**20)
+    assert finding("Class archive").state == "ok" and "1 MiB" in finding("Class archive").found
+    monkeypatch.setattr(class_archive, "find", lambda home, version: None)
+    assert finding("Class archive").state == "note"
+    monkeypatch.setenv(class_archive.SWITCH, "0")
+    assert finding("Class archive").state == "note" and class_archive.SWITCH in finding("Class archive").mend

@@ -1,149 +1,333 @@
-"""The walk's edges: exact thresholds, order, what is named, sizes that spare reading; union-find."""
+"""The walk's edges: exact thresholds, order, what is named, sizes that spare reading, long lists, files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+import mmap
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from pile_curate.dedup import DedupSettings
-from pile_curate.dedup.components import connect
-from pile_curate.dedup.exact import ExactIndex, order_key
-from pile_curate.dedup.greedy import Member, Prune, Walk
-from pile_curate.errors import RecipeError
-from pile_curate.word_hashes import Hashes
+from pile_curate.dedup.exact import comparable, order_key
+from pile_curate.dedup.greedy import Prune, Rows, Verdicts, Walk, least_share
+from pile_curate.dedup.growing import Store
+from pile_curate.errors import DatasetError, RecipeError
 
-SETTINGS = DedupSettings(threshold=0.55, permutations=4, bands=2, rows=2, minimum_agreement=0)
-
-
-def member(
-    digest: str, shingles: int, *, band: int = 1, scope: int = 0, split: int = 0, against: bool = False
-) -> Member:
-    values = np.full(4, band, np.uint32)
-    bands = np.array([band, band + 1000], np.uint64)
-    return Member(digest.encode(), scope, split, against, shingles, values, bands)
+Sets = dict[str, range]
 
 
-def span(start: int, stop: int) -> Hashes:
-    return np.arange(start, stop, dtype=np.uint64)
+def settings(**changes: Any) -> DedupSettings:
+    plain: dict[str, Any] = {
+        "threshold": 0.55,
+        "permutations": 4,
+        "bands": 2,
+        "rows": 2,
+        "minimum_agreement": 0,
+    }
+    return DedupSettings(**(plain | changes))
 
 
-def walk(settings: DedupSettings, sets: dict[str, Hashes]) -> Walk[str]:
-    load: Callable[[str], Hashes] = sets.__getitem__
-    return Walk(settings, load)
+class Corpus:
+    """Named documents whose sets are ranges and whose signature is one number (its band) four times."""
+
+    def __init__(self, use: DedupSettings, sets: Sets, **changes: Any) -> None:
+        self.starts = dict(zip(sets, np.cumsum([0, *map(len, sets.values())]).tolist()))
+        pool = np.array([x for s in sets.values() for x in s], np.uint64)
+        pool.flags.writeable = False
+        self.sets, self.walk = sets, Walk(use, pool, **changes)
+        self.names: list[str] = []
+
+    def rows(
+        self,
+        name: str,
+        *,
+        band: int = 1,
+        scope: int = 0,
+        split: int = 0,
+        against: bool = False,
+        digest: str = "",
+    ) -> Rows:
+        self.names.append(name)
+        size = len(self.sets.get(name, ()))
+        return Rows(
+            np.frombuffer((digest or name).encode().ljust(16), np.uint64)[None], np.array([scope]), np.array([split]),
+            np.array([against]), np.array([size]), np.full((1, 4), band, np.uint32), np.array([band > 0]),
+            np.array([self.starts.get(name, -1)]), np.array([len(self.names) - 1]),
+        )  # fmt: skip
+
+    def offer(self, name: str, **who: Any) -> tuple[str, bool, float] | None:
+        """Return (kept one's name, exact, Jaccard), or None if the document is kept."""
+        found = self.walk.offer(self.rows(name, **who))
+        if not len(found.row):
+            return None
+        return self.names[found.kept[0]], bool(found.exact[0]), float(found.jaccard[0])
 
 
 def test_the_threshold_is_the_decimal_that_was_written() -> None:
     """11/20 = 0.55 exactly, but 0.55 as a double is above it."""
-    sets = {"a": span(0, 20), "b": span(0, 11), "c": span(9, 31)}
-    w = walk(SETTINGS, sets)
-    assert w.offer(member("a", 20), "a") is None
-    verdict = w.offer(member("b", 11), "b")
-    assert verdict is not None
-    assert (verdict.kept, verdict.exact, verdict.shared, verdict.union, verdict.jaccard) == (
-        "a",
-        False,
-        11,
-        20,
-        0.55,
-    )
-    assert w.offer(member("c", 22), "c") is None  # shares 11 of 31
-    assert (w.examined, w.refused) == (2, 1)
+    corpus = Corpus(settings(), {"a": range(20), "b": range(11), "c": range(9, 31)})
+    assert corpus.offer("a") is None
+    assert corpus.offer("b") == ("a", False, 0.55)
+    assert corpus.offer("c") is None  # shares 11 of 31
+    assert (corpus.walk.examined, corpus.walk.refused, corpus.walk.kept) == (2, 1, 2)
+
+
+@pytest.mark.parametrize(
+    "t", ["0.8", "0.7999999999999999", "0.8000000000000002", "1e-300", "0.1000000000000001", "1"]
+)
+def test_the_threshold_in_small_integers_decides_the_same(t: str) -> None:
+    ratio = Fraction(t)
+    share = least_share(ratio)
+    assert share.denominator <= 2**31
+    for total in [*range(1, 300), 2**31, 2**31 - 1, 1_999_999_999, 1_800_000_003]:
+        exact = -(-ratio.numerator * total // (ratio.numerator + ratio.denominator))
+        assert -(-share.numerator * total // share.denominator) == exact
+    small = least_share(ratio, 97)
+    for shared, total in itertools.product(range(98), range(1, 98)):
+        assert (Fraction(shared, total) >= small) == (Fraction(shared, total) >= ratio / (1 + ratio))
+
+
+def test_jaccard_is_rounded_half_to_even_from_the_integers() -> None:
+    rng = np.random.default_rng(1)
+    union = rng.integers(1, 2**31, 200)
+    shared = (union * rng.random(200)).astype(np.int64)
+    shared[:4], union[:4] = [1, 3, 0, 1], [20000, 20000, 0, 32]
+    found = Verdicts(shared, shared, shared > 0, shared, union).jaccard
+    expected = [
+        float(round(Fraction(a, b), 4)) if b else 1.0 for a, b in zip(shared.tolist(), union.tolist())
+    ]
+    assert found.tolist() == expected and expected[:3] == [0.0, 0.0002, 1.0]
 
 
 def test_sets_whose_sizes_rule_a_match_out_are_not_read() -> None:
-    w = walk(SETTINGS, {})
-    assert w.offer(member("a", 100), "a") is None
-    assert w.offer(member("b", 54), "b") is None
-    assert (w.examined, w.refused) == (1, 1)
+    corpus = Corpus(settings(), {"a": range(100), "b": range(54), "c": range(55)})
+    corpus.starts = {}
+    assert corpus.offer("a") is None
+    assert corpus.offer("b") is None
+    assert (corpus.walk.examined, corpus.walk.refused) == (1, 1)
+    with pytest.raises(DatasetError, match="document 2 is in a candidate pair but has no shingle set"):
+        corpus.offer("c")
+
+
+def test_a_missing_set_of_the_earlier_document_is_named() -> None:
+    corpus = Corpus(settings(), {"a": range(9), "b": range(9)})
+    del corpus.starts["a"]
+    assert corpus.offer("a") is None
+    with pytest.raises(DatasetError, match="document 0 is"):
+        corpus.offer("b")
 
 
 def test_the_earliest_match_is_named_and_only_kept_documents_displace() -> None:
-    sets = {"a": span(0, 10), "b": span(3, 13), "c": span(6, 16), "d": span(2, 12)}
-    w = walk(SETTINGS, sets)  # each resembles the next (J = 7/13 < 0.55 for steps of 3, 8/12 for steps of 2)
-    assert [w.offer(member(n, 10), n) for n in "abc"] == [None, None, None]
-    verdict = w.offer(member("d", 10), "d")
-    assert verdict is not None and verdict.kept == "a" and verdict.jaccard == 0.6667
+    corpus = Corpus(settings(), {"a": range(10), "b": range(3, 13), "c": range(6, 16), "d": range(2, 12)})
+    # each resembles the next: J = 7/13 < 0.55 for steps of 3, 8/12 for steps of 2
+    assert [corpus.offer(n) for n in "abc"] == [None, None, None]
+    assert corpus.offer("d") == ("a", False, 0.6667)
 
 
 def test_a_copy_of_a_dropped_document_names_the_kept_one_as_near() -> None:
-    w = walk(SETTINGS, {"a": span(0, 10), "b": span(1, 11), "b2": span(1, 11)})
-    assert w.offer(member("a", 10), "a") is None
-    first, second = w.offer(member("b", 10), "b"), w.offer(member("b", 10), "b2")
-    assert first == second and first is not None and not first.exact
+    corpus = Corpus(settings(), {"a": range(10), "b": range(1, 11), "b2": range(1, 11)})
+    assert corpus.offer("a") is None
+    assert corpus.offer("b") == corpus.offer("b2", digest="b") == ("a", False, 0.8182)
 
 
 def test_documents_without_shingles_are_exact_copies_only() -> None:
-    w = walk(SETTINGS, {})
-    short = Member(b"x", 0, 0, False, 0, None, None)
-    assert w.offer(short, "a") is None
-    verdict = w.offer(short, "b")
-    assert verdict is not None and verdict.exact and verdict.jaccard == 1.0
-    with pytest.raises(ValueError, match="without a signature"):
-        Prune(SETTINGS).add(short)
+    corpus = Corpus(settings(), {})
+    assert corpus.offer("a", band=0) is None
+    assert corpus.offer("b", band=0) is None
+    assert corpus.offer("c", band=0, digest="a") == ("a", True, 1.0)
 
 
 def test_scopes_keep_apart_but_never_across_splits() -> None:
-    settings = DedupSettings(
-        threshold=0.55, permutations=4, bands=2, rows=2, minimum_agreement=0, scope="per_source"
-    )
-    w = walk(settings, {n: span(0, 10) for n in "abcd"})
-    assert w.offer(member("a", 10, scope=1, split=1), "a") is None
-    assert w.offer(member("b", 10, scope=2, split=1), "b") is None
-    third = w.offer(member("c", 10, scope=3, split=2), "c")
-    assert third is not None and third.kept == "a"
+    corpus = Corpus(settings(scope="per_source"), {n: range(10) for n in "abcd"})
+    assert corpus.offer("a", scope=1, split=1) is None
+    assert corpus.offer("b", scope=2, split=1) is None
+    assert corpus.offer("c", scope=3, split=2) == ("a", False, 1.0)
+    assert corpus.offer("d", scope=2, split=1) == ("b", False, 1.0)
 
 
 @pytest.mark.parametrize("cap", [1, 2])
 def test_only_the_first_cap_members_of_a_band_are_looked_at(cap: int) -> None:
-    settings = DedupSettings(threshold=0.55, permutations=4, bands=2, rows=2, minimum_agreement=0, cap=cap)
-    w = walk(settings, {"a": span(0, 10), "b": span(20, 30), "c": span(20, 30)})
-    assert w.offer(member("a", 10), "a") is None and w.offer(member("b", 10), "b") is None
-    verdict = w.offer(member("c", 10), "c")
-    assert (verdict is None) == (cap == 1)
+    corpus = Corpus(settings(cap=cap), {"a": range(10), "b": range(20, 30), "c": range(20, 30)})
+    assert corpus.offer("a") is None and corpus.offer("b") is None
+    assert (corpus.offer("c") is None) == (cap == 1)
 
 
 def test_the_cap_counts_comparable_members_of_all_scopes_and_splits() -> None:
     """c may be compared with a (its scope) and b (another split); a comes first, so cap 1 hides b."""
-    sets = {"a": span(0, 10), "b": span(20, 30), "c": span(20, 30)}
     for cap in (1, 2):
-        settings = DedupSettings(
-            threshold=0.55, permutations=4, bands=2, rows=2, minimum_agreement=0, cap=cap, scope="per_source"
-        )
-        w = walk(settings, sets)
-        assert w.offer(member("a", 10, scope=1, split=1), "a") is None
-        assert w.offer(member("b", 10, scope=2, split=2), "b") is None
-        verdict = w.offer(member("c", 10, scope=1, split=1), "c")
-        assert (verdict is None) == (cap == 1)
+        sets = {"a": range(10), "b": range(20, 30), "c": range(20, 30)}
+        corpus = Corpus(settings(cap=cap, scope="per_source"), sets)
+        assert corpus.offer("a", scope=1, split=1) is None
+        assert corpus.offer("b", scope=2, split=2) is None
+        assert (corpus.offer("c", scope=1, split=1) is None) == (cap == 1)
+
+
+def test_unverified_modes_read_no_set() -> None:
+    values = np.array([[1, 1, 1, 1], [1, 1, 2, 3], [1, 1, 2, 4]], np.uint32)
+    for verify, kept, shared in (("estimate", [1], [3]), ("none", [0, 0], [2, 2])):
+        walk = Walk(settings(verify=verify), np.empty(0, np.uint64))
+        rows = Rows(
+            np.arange(6, dtype=np.uint64).reshape(3, 2), *np.zeros((2, 3), np.int64), np.zeros(3, np.bool_),
+            np.full(3, 9), values, np.ones(3, np.bool_), np.full(3, -1), np.arange(3),
+        )  # fmt: skip
+        found = walk.offer(rows)
+        assert (found.kept.tolist(), found.shared.tolist()) == (kept, shared)
+        assert set(found.union.tolist()) == {4} and not found.exact.any()
+        assert (walk.examined, walk.refused) == (len(kept), 0)
+
+
+def test_twins_by_digest_equal_a_search_of_all() -> None:
+    rng = np.random.default_rng(3)
+    for scope_count, split_count in ((1, 1), (1, 3), (5, 1), (5, 3), (40, 2)):
+        for scoped in (False, True):
+            corpus = Corpus(settings(scope="per_source" if scoped else "global"), {}, memory=2000)
+            kept: list[tuple[str, int, int, str]] = []
+            for n in range(400):
+                scope, split = int(rng.integers(scope_count)) - 1, int(rng.integers(split_count))
+                digest, against = f"digest {rng.integers(12)}", bool(rng.random() < 0.05)
+                reach = [
+                    k for k in kept if k[0] == digest and (not scoped or comparable(scope, split, k[1], k[2]))
+                ]
+                expected = None if against or not reach else (reach[0][3], True, 1.0)
+                who = {"scope": scope, "split": split, "against": against}
+                assert corpus.offer(str(n), band=0, digest=digest, **who) == expected
+                if expected is None:
+                    kept.append((digest, scope, split, str(n)))
+
+
+def dice(n: int, faces: int, seed: int = 5) -> npt.NDArray[np.uint32]:
+    return np.random.default_rng(seed).integers(0, faces, (n, 4), np.uint32)
+
+
+@pytest.mark.parametrize("cap", [1, 2, 3, 4, 15, 16, 70, 1000])
+@pytest.mark.parametrize("scoped", [False, True])
+def test_long_lists_hold_the_first_cap_and_are_verified_in_order(cap: int, scoped: bool) -> None:
+    """Against a plain search: everybody is older corpus but every seventh, who is judged."""
+    n, use = (
+        700,
+        settings(cap=cap, minimum_agreement=3, scope="per_source" if scoped else "global", threshold=0.5),
+    )
+    values, rng = dice(n, 3), np.random.default_rng(cap)
+    scope, split, size = rng.integers(0, 4, n), rng.integers(0, 3, n), rng.integers(1, 40, n)
+    against = np.arange(n) % 7 > 0
+    pool = np.arange(40, dtype=np.uint64)
+    rows = Rows(
+        np.arange(2 * n, dtype=np.uint64).reshape(n, 2), scope, split, against, size, values, np.ones(n, np.bool_),
+        np.zeros(n, np.int64), np.arange(n),
+    )  # fmt: skip
+    same = values[:, None] == values[None]
+    kept = np.empty(0, np.int64)
+    copies, examined = {}, 0
+    for d in range(n):
+        reach = kept[(scope[kept] == scope[d]) | (split[kept] != split[d]) | (not scoped)]
+        found = [reach[same[d, reach, b : b + 2].all(axis=1)][:cap] for b in (0, 2)]
+        for e in np.unique(np.concatenate(found)) if not against[d] else ():
+            if same[d, e].sum() >= 3:
+                examined += 1
+                if 2 * min(size[d], size[e]) >= max(size[d], size[e]):
+                    copies[d] = e
+                    break
+        if d not in copies:
+            kept = np.append(kept, d)
+    walk = Walk(use, pool)
+    verdicts = walk.offer(rows)
+    assert dict(zip(verdicts.row.tolist(), verdicts.kept.tolist())) == copies and copies
+    assert (walk.examined, walk.refused) == (examined, examined - len(copies))
+
+
+@pytest.mark.parametrize("scoped", [False, True])
+@pytest.mark.parametrize("cap", [1, 3, 1000])
+def test_prune_marks_every_candidate_pair(cap: int, scoped: bool) -> None:
+    n, use = 400, settings(cap=cap, minimum_agreement=3, scope="per_source" if scoped else "global")
+    values, rng = dice(n, 9), np.random.default_rng(cap)
+    scope, split = rng.integers(0, 3, n), rng.integers(0, 2, n)
+    prune = Prune(use, memory=10_000)
+    for part in np.array_split(np.arange(n), 3):
+        prune.add(scope[part], split[part], values[part])
+    same = values[:, None] == values[None]
+    pairs = (same.sum(axis=2) >= 3) & (same[:, :, :2].all(axis=2) | same[:, :, 2:].all(axis=2))
+    pairs &= (scope[:, None] == scope) | (split[:, None] != split) | (not scoped)
+    np.fill_diagonal(pairs, False)
+    needed = pairs.any(axis=1)
+    marked = prune.marked()
+    assert (marked | ~needed).all()
+    if cap == 1000:
+        assert (marked == needed).all() and not needed.all()
 
 
 def test_prune_marks_what_a_full_list_leaves_out() -> None:
     """y finds the list of its split full and x meets that list: their pair is never compared, yet both are marked."""
-    settings = DedupSettings(permutations=4, bands=2, rows=2, minimum_agreement=4, cap=1, scope="per_source")
-    prune = Prune(settings)
-    a = member("a", 10, scope=1, split=1)._replace(values=np.full(4, 9, np.uint32))
-    for document in (a, member("y", 10, scope=2, split=1), member("x", 10, scope=3, split=2)):
-        prune.add(document)
+    prune = Prune(settings(minimum_agreement=4, cap=1, scope="per_source"))
+    values = np.full((3, 4), 1, np.uint32)
+    values[0, 3] = 9
+    prune.add(np.array([1, 2, 3]), np.array([1, 1, 2]), values)
     assert prune.marked().tolist() == [False, True, True]
 
 
-def test_growth_keeps_every_list() -> None:
-    rng = np.random.default_rng(0)
-    names = [str(i) for i in range(3000)]
-    bands = rng.integers(0, 4000, 3000)
-    w = walk(SETTINGS, {n: span(100 * b, 100 * b + 10) for n, b in zip(names, bands.tolist(), strict=True)})
-    for name, band in zip(names, bands.tolist(), strict=True):
-        verdict = w.offer(member(name, 10, band=band), name)
-        first = names[int(np.argmax(bands == band))]
-        assert (verdict.kept if verdict else name) == first
-
-
 def test_prune_marks_everyone_beyond_its_limit() -> None:
-    prune = Prune(SETTINGS, limit=2)
+    prune = Prune(settings(), limit=2)
     for n in range(3):
-        prune.add(member(str(n), 10, band=10 * n))
+        prune.add(np.zeros(1, np.int64), np.zeros(1, np.int64), np.full((1, 4), 10 * n, np.uint32))
         assert prune.marked().tolist() == ([False] * (n + 1) if n < 2 else [True] * 3)
+
+
+@pytest.mark.parametrize("memory", [0, 100_000, 1 << 30])
+def test_growth_keeps_every_list_in_memory_and_in_files(memory: int, tmp_path: Path) -> None:
+    n = 3000
+    band = np.random.default_rng(0).integers(0, 4000, n)
+    values = np.repeat(band[:, None], 4, axis=1).astype(np.uint32)
+    rows = Rows(
+        np.arange(2 * n, dtype=np.uint64).reshape(n, 2), np.zeros(n), np.zeros(n), np.zeros(n), np.full(n, 10), values,
+        np.ones(n), 10 * band, 1000 + np.arange(n),
+    )  # fmt: skip
+    walk = Walk(settings(), np.arange(40_010, dtype=np.uint64), memory=memory, scratch=str(tmp_path))
+    found = walk.offer(rows)
+    first = {b: i for i, b in reversed(list(enumerate(band.tolist())))}
+    expected = {i: 1000 + first[b] for i, b in enumerate(band.tolist()) if first[b] != i}
+    assert dict(zip(found.row.tolist(), found.kept.tolist())) == expected
+    assert walk.kept == n - len(expected)
+    assert list(tmp_path.iterdir()) == []  # the files have no names
+
+
+def test_columns_beyond_the_budget_are_files() -> None:
+    store = Store(memory=1000)
+    column, other = store.column(10, np.int64), store.column(10, np.uint32, 2)
+    column.data[:], other.data[:] = 7, 5
+    assert store.anonymous == 160 and not isinstance(column.data.base, mmap.mmap)
+    column.grow(100)
+    assert store.anonymous == 880
+    other.grow(20)
+    column.grow(1000)
+    assert store.anonymous == 0
+    assert column.data[:10].tolist() == [7] * 10 and not column.data[10:].any()
+    assert other.data[:10].tolist() == [[5, 5]] * 10 and not other.data[10:].any()
+    assert column.renew(2000).tolist() == [7] * 10 + [0] * 990 and not column.data.any()
+
+
+def test_a_full_disk_is_an_error_that_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full, raising=False)
+    with pytest.raises(DatasetError, match=r"no room for 80 bytes .*No space left.*another scratch folder"):
+        Store(0, str(tmp_path)).column(10, np.int64)
+
+
+def test_wrong_shapes_are_refused() -> None:
+    corpus = Corpus(settings(), {"a": range(3)})
+    rows = corpus.rows("a")
+    with pytest.raises(ValueError, match=r"shape \(1, 3\); it must be \(1, 4\)"):
+        corpus.walk.offer(rows._replace(values=np.zeros((1, 3), np.uint32)))
+    with pytest.raises(DatasetError, match="allowed: up to"):
+        corpus.walk.offer(rows._replace(shingles=np.array([2**31])))
+    assert not len(corpus.walk.offer(Rows(*(column[:0] for column in rows))).row)
 
 
 def test_order() -> None:
@@ -160,30 +344,3 @@ def test_order() -> None:
     assert key("longest", "a", 1, b"z", against=True) < key("longest", "b", 9, b"a")
     with pytest.raises(RecipeError, match="allowed: longest, priority, id"):
         key("newest", "a", 1, b"a")
-
-
-def test_exact_index_finds_the_earliest_comparable() -> None:
-    index = ExactIndex()
-    for at, (scope, split) in enumerate([(1, 1), (2, 1), (2, 2)]):
-        index.add(b"d", scope, split, at)
-    assert [index.find(b"d", *who) for who in [(1, 1), (2, 1), (3, 1), (3, 2), (3, 3)]] == [0, 1, 2, 0, 0]
-    assert index.find(b"other", 1, 1) == -1
-
-
-def test_components_equal_a_search_from_every_vertex() -> None:
-    rng = np.random.default_rng(4)
-    for edges in (0, 1, 30, 200):
-        left, right = rng.integers(-90, 90, (2, edges)) * 10**16
-        vertices, component = connect(left, right)
-        near: dict[int, set[int]] = {}
-        for a, b in zip(left.tolist(), right.tolist(), strict=True):
-            near.setdefault(a, set()).add(b)
-            near.setdefault(b, set()).add(a)
-        assert vertices.tolist() == sorted(near)
-        for v, c in zip(vertices.tolist(), component.tolist(), strict=True):
-            seen, todo = {v}, [v]
-            while todo:
-                todo += [n for n in near[todo.pop()] if n not in seen and not seen.add(n)]  # type: ignore[func-returns-value]
-            assert c == min(seen)
-    chain = np.arange(20000)
-    assert set(connect(chain[:-1][::-1].copy(), chain[1:][::-1].copy())[1].tolist()) == {0}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pile_curate.dedup import DedupSettings, lsh, minhash
 from pile_curate.errors import RecipeError
@@ -71,6 +76,79 @@ def test_keys_are_equal_exactly_when_bands_are() -> None:
         assert ((keys[:, b][:, None] == keys[:, b][None]) == same).all()
     same_rows = lsh.band_keys(np.full((1, 8), 7, np.uint32), 4, 2)[0]
     assert len(set(same_rows.tolist())) == 4  # the band's number is part of the key
+
+
+def plain_keys(values: np.ndarray, bands: int, rows: int) -> list[list[int]]:
+    """State the keys' definition once more, in Python's integers."""
+    mask = (1 << 64) - 1
+
+    def mix(z: int) -> int:
+        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & mask
+        z = (z ^ z >> 27) * 0x94D049BB133111EB & mask
+        return z ^ z >> 31
+
+    found = []
+    for signature in values.tolist():
+        keys = [(band + 1) * 0x9E3779B97F4A7C15 & mask for band in range(bands)]
+        for band, row in itertools.product(range(bands), range(rows)):
+            keys[band] = mix(keys[band] ^ signature[band * rows + row]) + 0xD6E8FEB86659FD93 & mask
+        found.append(keys)
+    return found
+
+
+@settings(deadline=None)
+@given(
+    st.integers(0, 40),
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.integers(0, 3),
+    st.integers(0, 2**32),
+    st.booleans(),
+)
+def test_keys_equal_their_definition(n, bands, rows, spare, seed, read_only) -> None:
+    values = np.random.default_rng(seed).integers(0, 2**32, (n, bands * rows + spare), dtype=np.uint32)
+    expected = plain_keys(values, bands, rows)
+    if read_only:
+        values = np.frombuffer(values.tobytes(), np.uint32).reshape(values.shape)
+    keys = lsh.band_keys(values, bands, rows)
+    assert keys.dtype == np.uint64 and keys.shape == (n, bands) and keys.tolist() == expected
+    assert lsh.band_keys(np.repeat(values, 2, axis=0)[::2], bands, rows).tolist() == expected
+    assert values.flags.writeable is not read_only
+
+
+def test_choosing_bands_needs_no_compiler() -> None:
+    code = "import sys; from pile_curate.dedup import lsh; lsh.render_curve(18, 7, 83, 126); print('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize(("bands", "rows", "k"), [(2, 3, 8), (4, 2, 8), (1, 1, 3), (9, 1, 9), (1, 9, 9)])
+@pytest.mark.parametrize("jaccard", [0.0, 0.3, 0.8, 1.0])
+def test_probabilities_are_the_sums_over_all_patterns_of_agreement(
+    bands: int, rows: int, k: int, jaccard: float
+) -> None:
+    for minimum in range(k + 1):
+        enough = both = 0.0
+        for pattern in itertools.product([False, True], repeat=k):
+            p = math.prod(jaccard if same else 1 - jaccard for same in pattern)
+            shares = any(all(pattern[b * rows : (b + 1) * rows]) for b in range(bands))
+            enough += p * (sum(pattern) >= minimum)
+            both += p * (sum(pattern) >= minimum and shares)
+        assert lsh.agree_probability(jaccard, minimum, k) == pytest.approx(enough, abs=1e-12)
+        assert lsh.candidate_probability(jaccard, bands, rows, minimum, k) == pytest.approx(both, abs=1e-12)
+    assert lsh.candidate_probability(jaccard, bands, rows, 0, k) == pytest.approx(
+        lsh.share_probability(jaccard, bands, rows), abs=1e-12
+    )
+
+
+def test_the_printed_curve() -> None:
+    lines = lsh.render_curve(18, 7, 83, 126).splitlines()
+    assert "126 values, 18 bands of 7 rows, at least 83 positions" in lines[0] and "binomial" in lines[0]
+    assert [line.split()[0] for line in lines[2:]] == [f"{j:.2f}" for j in lsh.CURVE]
+    assert lines[8].split() == ["0.80", "98.5542%", "99.9933%", "98.5504%"]
+    assert len({len(line) for line in lines[1:]}) == 1
+    rows = lsh.curve(18, 7, 83, 126)
+    assert [row[:2] for row in rows] == [list(point) for point in lsh.s_curve(18, 7)]
+    assert [f"{row[2]:.4%}" for row in rows] == [line.split()[-1] for line in lines[2:]]
 
 
 def test_golden_keys() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pile_curate.dedup import minhash
+from pile_curate.dedup import minhash, shingles
 from tests import reference
 
 WORDS = st.sampled_from(
@@ -28,12 +28,15 @@ def as_integers(signatures: pa.Array) -> list[list[int] | None]:
 def check(texts: pa.Array, ngram: int, k: int, seed: int) -> None:
     values = texts.to_pylist()
     expected = [reference.shingles(t or "", ngram, seed) for t in values]
-    words, shingles, signatures = minhash.signatures(texts, ngram=ngram, permutations=k, seed=seed)
+    words, sizes, signatures = minhash.signatures(texts, ngram=ngram, permutations=k, seed=seed)
     signatures.validate(full=True)
     assert words.tolist() == [len(reference.words_of(t or "")) for t in values]
-    assert shingles.tolist() == [len(s) for s in expected]
+    assert sizes.tolist() == [len(s) for s in expected]
     assert as_integers(signatures) == [reference.signature(s, k) for s in expected]
     assert [s.tolist() for s in minhash.shingle_sets(texts, ngram, seed)] == [sorted(s) for s in expected]
+    lengths, pool = minhash.shingle_pool(texts, ngram, seed)
+    assert lengths.tolist() == [len(s) for s in expected]
+    assert pool.tolist() == [shingle for s in expected for shingle in sorted(s)]
 
 
 @settings(max_examples=150, deadline=None)
@@ -63,12 +66,47 @@ def test_long_repetitive_and_empty_documents() -> None:
     check(pa.array([" ".join(words), "a " * 9000, "", None, "東" * 3000, "x" * 5000], pa.string()), 5, 126, 1)
 
 
+def test_words_longer_than_a_chunk_and_every_script_across_its_edges() -> None:
+    long = ["x" * 5000, "ж" * 9000, "e\u0301" * 4000, "東\u0301\u0301" * 3000, "\U00010400" * 2000]
+    mixed = "日本x語 Ⱥﬀ ÇA \u0e17\u0e35\u0e48 ελ 한국 \U0001f600 don't "
+    texts = [f"a {w} b c {w}" for w in long] + ["y" * n + mixed * 250 for n in range(0, 70, 3)]
+    check(pa.array(texts, pa.string()), 2, 16, 1)
+
+
+def test_documents_so_large_that_their_shingles_are_parted() -> None:
+    """Sets of numpy and a document of one shingle many times stand in for the plain statement."""
+    n = 2 * shingles.PIECE + 70_000
+    words = [f"w{i * 7919 % n}" for i in range(n)]
+    repeated = words[: shingles.PIECE] * 3
+    texts = pa.array([" ".join(words), " ".join(repeated), "a " * n, "tail one"])
+    counts, sizes, signatures = minhash.signatures(texts, ngram=1, permutations=16)
+    assert counts.tolist() == [n, 3 * shingles.PIECE, n, 2]
+    assert sizes.tolist() == [n, shingles.PIECE, 1, 2]
+    expected = [np.unique(minhash.shingle_pool(pa.array(ws), ngram=1)[1]) for ws in (words, repeated)]
+    lengths, pool = minhash.shingle_pool(texts, ngram=1)
+    assert lengths.tolist() == sizes.tolist()
+    assert np.array_equal(pool[:n], expected[0]) and np.array_equal(pool[n:][: shingles.PIECE], expected[1])
+    assert as_integers(signatures)[1] == reference.signature(set(expected[1].tolist()), 16)
+
+
+def test_a_bucket_that_a_hash_would_hardly_fill_is_sorted_too() -> None:
+    rng = np.random.default_rng(1)
+    near = np.concatenate(
+        [rng.integers(0, 1 << 40, 3000, np.uint64), rng.integers(0, 1 << 63, 50, np.uint64)]
+    ) + np.uint64(1)
+    found = np.concatenate([near, near[::3]])
+    spare, heads = np.empty(found.size, np.uint64), np.empty(2 * found.size + 2, np.int64)
+    expected = np.unique(found)
+    assert shingles._sort.py_func(found, 0, spare, heads) == expected.size
+    assert np.array_equal(found[: expected.size], expected)
+
+
 def test_golden_vectors() -> None:
     """Freeze the hashes: if this fails, bump MINHASH_VERSION, or corpora made before no longer match."""
     assert minhash.MINHASH_VERSION == 1
     text = "The quick brown fox — ΣΊΣΥΦΟΣ 東京 jumps over the lazy dog, internationalisation."
-    words, shingles, signatures = minhash.signatures(pa.array([text, "too short"]), permutations=8, seed=1)
-    assert words.tolist() == [13, 2] and shingles.tolist() == [9, 0]
+    words, sizes, signatures = minhash.signatures(pa.array([text, "too short"]), permutations=8, seed=1)
+    assert words.tolist() == [13, 2] and sizes.tolist() == [9, 0]
     assert as_integers(signatures) == GOLDEN_SIGNATURE
     assert minhash.shingle_sets(pa.array([text]))[0].tolist()[:3] == GOLDEN_SHINGLES
 
