@@ -100,6 +100,97 @@ def classify(typing_context: Any, out: Any, at: Any, data: Any, index: Any) -> A
     return types.UniTuple(types.uint64, 3)(out, types.int64, data, types.int64), generate
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def classify_wide(typing_context: Any, out: Any, at: Any, data: Any, index: Any) -> Any:
+    """Copy 64 bytes, folding ASCII, Latin-1 and Cyrillic letters; return masks of where some characters begin.
+
+    The masks, for characters of these kinds that fold to their own length: words of two bytes (Latin-1,
+    lower-case Greek, Cyrillic), of three bytes (Hangul, lower-case Vietnamese), letters that are a word each (Han, kana),
+    and separators of three bytes (general and CJK punctuation). Whether continuing bytes are there is left
+    to the caller. Characters beyond these are in no mask. Reads two bytes beyond the block.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind, array, where = signature.args[2], arguments[2], arguments[3]
+        one, two = (ir.Constant(ir.IntType(64), n) for n in (1, 2))
+        block = builder.load(_pointer(context, builder, kind, array, where), align=1)
+        after = builder.load(_pointer(context, builder, kind, array, builder.add(where, one)), align=1)
+        third = builder.load(_pointer(context, builder, kind, array, builder.add(where, two)), align=1)
+        shift = ir.Constant(ir.VectorType(ir.IntType(32), BLOCK), [BLOCK, *range(BLOCK - 1)])
+        before = builder.shuffle_vector(block, _all(0), shift)
+
+        def lead(low: int, high: int | None = None) -> Any:
+            return _within(builder, block, ((low, low if high is None else high),))
+
+        def both(first: Any, *more: Any) -> Any:
+            for other in more:
+                first = builder.and_(first, other)
+            return first
+
+        def either(first: Any, *more: Any) -> Any:
+            for other in more:
+                first = builder.or_(first, other)
+            return first
+
+        def second(*ranges: tuple[int, int]) -> Any:
+            return _within(builder, after, ranges)
+
+        def last(*ranges: tuple[int, int]) -> Any:
+            return _within(builder, third, ranges)
+
+        def change(folded: Any, where: Any, operation: str, value: int) -> Any:
+            return builder.select(where, getattr(builder, operation)(folded, _all(value)), folded)
+
+        odd = builder.icmp_unsigned("!=", builder.and_(third, _all(1)), _all(0))
+        words_two = either(
+            both(lead(0xC3), second((0x80, 0x96), (0x98, 0xB6), (0xB8, 0xBF))),
+            both(lead(0xCE), second((0x90, 0x90), (0xAC, 0xBF))),
+            both(lead(0xCF), second((0x80, 0x8E))),
+            lead(0xD0, 0xD1),
+        )
+        words_three = either(
+            lead(0xEB, 0xEC),
+            both(lead(0xEA), second((0xB0, 0xBF))),
+            both(lead(0xED), second((0x80, 0x9D))),
+            both(
+                lead(0xE1), odd, either(second((0xBB, 0xBB)), both(second((0xBA, 0xBA)), last((0xA0, 0xBF))))
+            ),
+        )
+        letters = either(
+            lead(0xE5, 0xE9),
+            both(lead(0xE4), second((0xB8, 0xBF))),
+            both(
+                lead(0xE3),
+                either(
+                    both(second((0x81, 0x81)), last((0x81, 0xBF))),
+                    both(second((0x82, 0x82)), last((0x80, 0x96), (0xA1, 0xBF))),
+                    both(second((0x83, 0x83)), last((0x80, 0xBA), (0xBC, 0xBF))),
+                ),
+            ),
+        )
+        separators = either(
+            both(lead(0xE2), second((0x80, 0x80))),
+            both(lead(0xE3), second((0x80, 0x80)), last((0x80, 0x84), (0x88, 0xA0))),
+            both(lead(0xEF), second((0xBC, 0xBC)), last((0x81, 0x8F))),
+        )
+        high = builder.icmp_unsigned(">=", block, _all(0x80))
+        folded = builder.select(high, block, builder.or_(block, _all(0x20)))
+        after_c3, after_cf, after_d0, after_d1 = (
+            _within(builder, before, ((b, b),)) for b in (0xC3, 0xCF, 0xD0, 0xD1)
+        )
+        folded = change(folded, both(after_c3, lead(0x80, 0x9E)), "or_", 0x20)
+        folded = change(folded, both(after_cf, lead(0x82)), "or_", 0x01)  # the final sigma
+        folded = change(folded, both(lead(0xD0), second((0x80, 0x8F), (0xA0, 0xAF))), "or_", 0x01)
+        folded = change(folded, both(after_d0, lead(0x80, 0x8F)), "or_", 0x10)
+        folded = change(folded, both(after_d0, lead(0x90, 0xAF)), "xor", 0x20)
+        folded = change(folded, both(after_d1, lead(0xA0, 0xBF)), "or_", 0x01)
+        builder.store(folded, _pointer(context, builder, signature.args[0], *arguments[:2]), align=1)
+        masks = [builder.bitcast(m, _MASK) for m in (words_two, words_three, letters, separators)]
+        return context.make_tuple(builder, signature.return_type, masks)
+
+    return types.UniTuple(types.uint64, 4)(out, types.int64, data, types.int64), generate
+
+
 def _load(bits: int) -> Any:
     @intrinsic  # type: ignore[untyped-decorator]
     def load(typing_context: Any, data: Any, index: Any) -> Any:
@@ -121,17 +212,22 @@ load64 = _load(64)
 """Read ``data[index : index + 8]`` of bytes, at any alignment, as a little-endian number."""
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def store32(typing_context: Any, data: Any, index: Any, value: Any) -> Any:
-    """Write the low 32 bits of ``value`` to ``data[index : index + 4]`` of bytes, little-endian."""
+def _store(bits: int) -> Any:
+    @intrinsic  # type: ignore[untyped-decorator]
+    def store(typing_context: Any, data: Any, index: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            array = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+            pointer = builder.bitcast(builder.gep(array, [arguments[1]]), ir.IntType(bits).as_pointer())
+            builder.store(builder.trunc(arguments[2], ir.IntType(bits)), pointer, align=1)
+            return context.get_dummy_value()
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        pointer = builder.bitcast(builder.gep(array, [arguments[1]]), ir.IntType(32).as_pointer())
-        builder.store(builder.trunc(arguments[2], ir.IntType(32)), pointer, align=1)
-        return context.get_dummy_value()
+        return types.none(data, types.int64, types.uint64), generate
 
-    return types.none(data, types.int64, types.uint64), generate
+    return store
+
+
+store8, store16, store32 = _store(8), _store(16), _store(32)
+"""Write the low bits of ``value`` to ``data[index:]`` of bytes, at any alignment, little-endian."""
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -160,6 +160,7 @@ def _listed(path: str, kind: str, root: str) -> RowFile:
         info = system.get_file_info(inner)
         size, mtime, relative = info.size or 0, info.mtime_ns or 0, path[len(root) + 1 :]
     else:
+        path = os.path.abspath(path)  # a task may run in another folder
         try:
             status = os.stat(path)
         except OSError as error:
@@ -167,7 +168,7 @@ def _listed(path: str, kind: str, root: str) -> RowFile:
         if not stat.S_ISREG(status.st_mode):
             raise InputError(f"{path!r} is not a regular file; leave it out of the input")
         size, mtime = status.st_size, status.st_mtime_ns
-        relative = os.path.relpath(os.path.abspath(path), root).replace(os.sep, "/")
+        relative = os.path.relpath(path, root).replace(os.sep, "/")
         relative = os.fsencode(relative).decode("utf-8", "backslashreplace")
     if kind == "parquet":
         return row_parquet.listed(path, relative, size, mtime)

@@ -27,7 +27,18 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pile_curate import words
-from pile_curate.blocks import BLOCK, classify, count_ones, load32, load64, store32, trailing_zeros
+from pile_curate.blocks import (
+    BLOCK,
+    classify,
+    classify_wide,
+    count_ones,
+    load32,
+    load64,
+    store8,
+    store16,
+    store32,
+    trailing_zeros,
+)
 from pile_curate.compiled import compiled, inlined
 
 Bytes = npt.NDArray[np.uint8]
@@ -168,28 +179,42 @@ def _scan(data: Bytes, start: int, stop: int, kind: Bytes, utf8: Any, scratch: S
             n = min(np.int64(BLOCK), stop - i)
             first = alone = np.uint64(0)
             if high != np.uint64(0):
-                known = np.uint64(0)
-                leads = high & ~inner
+                two, three, first, apart = classify_wide(text, o, data, i)
+                inner &= _below(n)
+                next_inner = inner >> np.uint64(1)
+                two &= next_inner
+                next_inner &= inner >> np.uint64(2)
+                three &= next_inner
+                first &= next_inner
+                apart &= next_inner
+                alone = first | first << np.uint64(1) | first << np.uint64(2)
+                body |= (
+                    two | two << np.uint64(1) | three | three << np.uint64(1) | three << np.uint64(2) | alone
+                )
+                leads = high & ~(inner | two | three | first | apart)
+                known = three | first | apart
+                known = (two | known) << np.uint64(1) | known << np.uint64(2)
                 while leads != np.uint64(0):
                     p = trailing_zeros(leads)
                     leads &= leads - np.uint64(1)
                     at = np.uint64(p)
                     x = load32(data, i + p)
-                    three = (x & np.uint64(0xFF)) >= np.uint64(0xE0)
+                    long = (x & np.uint64(0xFF)) >= np.uint64(0xE0)
                     code = ((x & np.uint64(31)) << np.uint64(12)) | ((x >> np.uint64(2)) & np.uint64(0xFC0))
                     code |= (x >> np.uint64(16)) & np.uint64(63)
-                    code >>= np.uint64(0) if three else np.uint64(6)
+                    code >>= np.uint64(0) if long else np.uint64(6)
                     what = np.uint64(kind[code])
-                    size = np.uint64(3) if three else np.uint64(2)
-                    rest = np.uint64(6) if three else np.uint64(2)
+                    size = np.uint64(3) if long else np.uint64(2)
+                    rest = np.uint64(6) if long else np.uint64(2)
                     # own and folded length must be the size read (not overlong), and the bytes must be there
                     odd = (what >> np.uint64(2)) != size * np.uint64(9) or (inner >> at) & rest != rest
                     if odd or (x & np.uint64(0xFF)) >= np.uint64(0xF0) or p + np.int64(size) > n:
                         n = min(n, p)
                         break
                     known |= rest << at
-                    after = np.uint64(0xFF000000) if three else np.uint64(0xFFFF0000)
-                    store32(text, o + p, ((x | np.uint64(0x20202020)) & after) | np.uint64(utf8[code]))
+                    piece = np.uint64(utf8[code])
+                    store16(text, o + p, piece)
+                    store8(text, o + p + np.int64(size) - 1, piece >> (np.uint64(8) * size - np.uint64(8)))
                     here = np.uint64(1) << at
                     bits = (rest << at) | here
                     now = what & np.uint64(3)
@@ -205,7 +230,7 @@ def _scan(data: Bytes, start: int, stop: int, kind: Bytes, utf8: Any, scratch: S
                         if ((alone << np.uint64(1)) | carry_alone) & here != np.uint64(0):
                             alone |= bits
                 if n > 0:
-                    n = min(n, trailing_zeros(inner & ~known & _below(n)))
+                    n = min(n, trailing_zeros(inner & ~known))
         if n > 0:
             valid = _below(n)
             body &= valid

@@ -54,7 +54,7 @@ def describe(
             continue
         mine = iter(wanted[first:stop].tolist())
         for column in texts_of(part, row_of(wanted[first:stop])):
-            for text in column:
+            for text in as_binary(column):
                 texts[next(mine)] = excerpt(text)
     return [
         {
@@ -69,6 +69,5 @@ def describe(
 
 def excerpt(text: pa.Scalar) -> str:
     """Return the first ``EXCERPT`` characters with white space collapsed; what is not UTF-8 is replaced."""
-    value = text.as_py() or b""
-    raw = value[: 16 * EXCERPT].encode() if isinstance(value, str) else value[: 64 * EXCERPT]
-    return " ".join(raw.decode("utf-8", "replace").split())[:EXCERPT]
+    raw: bytes = text.as_py() or b""
+    return " ".join(raw[: 64 * EXCERPT].decode("utf-8", "replace").split())[:EXCERPT]

@@ -22,6 +22,7 @@ import pyarrow as pa
 from pile_curate.dedup import DedupSettings
 from pile_curate.dedup.greedy import Prune, Rows, Walk
 from pile_curate.dedup.groups import group_rows, group_table, url_words
+from pile_curate.dedup.id_hashes import hash_ids
 from pile_curate.dedup.minhash import shingle_pool, signature_values
 from pile_curate.dedup.parts import Ints, Narrow, Part, in_order, part_of, read, row_of, texts_of
 from pile_curate.dedup.results import (
@@ -108,7 +109,7 @@ def find_duplicates(
     """Write the duplicates among the documents of ``parts``; the arguments of ``spark.survivors.find_duplicates``."""
     os.makedirs(scratch, exist_ok=True)
     corpus = _Corpus(parts, settings)
-    _check_ids(corpus.narrow, output)
+    _check_ids(parts, output)
     by_url = _twins(corpus, "url", None) if settings.urls else _NO_TWINS
     by_text = _twins(corpus, "digest", by_url[0])
     order = in_order(corpus.narrow.against, corpus.narrow.priority, corpus.narrow.length, corpus.narrow.key)
@@ -133,15 +134,19 @@ def find_duplicates(
     return _write(corpus, finals, facts, scratch, output)
 
 
-def _check_ids(narrow: Narrow, output: Output) -> None:
-    from pile_curate.dedup.id_hashes import hash_ids
-
-    newer = np.flatnonzero(~narrow.against)
-    hashes = hash_ids(narrow.key)[newer]
-    order = np.argsort(hashes, kind="stable")
-    same = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])[:1000]
-    left = narrow.key.take(pa.array(newer[order[same]])).to_pylist()
-    right = narrow.key.take(pa.array(newer[order[same + 1]])).to_pylist()
+def _check_ids(parts: Sequence[Part], output: Output) -> None:
+    """Refuse ids that occur twice among the documents that are not of an older corpus."""
+    ids, hashes = [], []
+    for part in parts:
+        for batch in iter_batches(part.annotations, ["doc_id"], 65536) if not part.against else ():
+            ids.append(batch.column("doc_id").cast(pa.binary()))
+            hashes.append(hash_ids(ids[-1]))
+    if not ids:
+        return
+    whole, keys = np.concatenate(hashes), pa.chunked_array(ids)
+    order = np.argsort(whole, kind="stable")
+    same = np.flatnonzero(whole[order][1:] == whole[order][:-1])[:1000]
+    left, right = (keys.take(pa.array(order[same + i])).to_pylist() for i in (0, 1))
     output.refuse_repeated([a for a, b in zip(left, right, strict=True) if a == b])
 
 
@@ -270,9 +275,12 @@ def _write(corpus: _Corpus, finals: Finals, facts: dict[str, Any], scratch: str,
 def _clusters(
     heads: Ints, counts: Ints, kept: Ints, v: Ints, own: pa.Table, twins: pa.Table, first: Ints
 ) -> Iterator[Cluster]:
-    for i in top(counts):
-        mine = np.flatnonzero(kept == heads[i])
+    keys = twins.column("doc_id").take(pa.array(first)).combine_chunks().cast(pa.binary())
+    keys = keys.chunk(0) if isinstance(keys, pa.ChunkedArray) else keys
+    by_kept = np.argsort(kept, kind="stable")
+    ends = np.cumsum(counts)
+    for i in top(counts, keys):
+        mine = by_kept[ends[i] - counts[i] : ends[i]]
         ids = own.column("doc_id").take(pa.array(mine)).to_pylist()
         copy = int(v[mine[min(range(len(ids)), key=ids.__getitem__)]])
-        key = twins.column("doc_id")[int(first[i])].as_py()
-        yield Cluster(int(counts[i]) + 1, key, int(heads[i]), copy)
+        yield Cluster(int(counts[i]) + 1, keys[i].as_py(), int(heads[i]), copy)

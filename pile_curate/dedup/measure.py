@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from pile_curate.dedup.parts import Part
 from pile_curate.row_files import Columns, RowSplit, read_split
+from pile_curate.row_keys import NATURAL
 from pile_curate.schema import ID
 
 ANNOTATIONS = pa.schema(
@@ -136,7 +137,7 @@ def measure_split(task: MeasureTask) -> Measured:
                     pa.record_batch([columns[f.name].cast(f.type) for f in ANNOTATIONS], ANNOTATIONS)
                 )
                 offsets, data = value_bytes(batch.column("key"))
-                tags.update(np.unique(data[offsets[:-1]]).tolist())
+                tags.update(_tags(offsets, data))
                 rows += batch.num_rows
                 nulls += texts.null_count
                 size += pc.sum(lengths).as_py() or 0
@@ -153,6 +154,19 @@ def measure_split(task: MeasureTask) -> Measured:
         sample=_save(task, f"sample-{tag}.parquet", _sampled(sample)),
         tags=sorted(tags),
     )
+
+
+LARGE_NATURAL = 256
+"""Stands among ``Measured.tags`` for a whole number of 2^63 or more."""
+
+
+def _tags(offsets: Any, data: Any) -> list[int]:
+    """Return the kinds of a batch's keys (their first bytes)."""
+    first = data[offsets[:-1]]
+    found: list[int] = np.unique(first).tolist()
+    if NATURAL in found and (data[offsets[:-1][first == NATURAL] + 1] >= 128).any():
+        found.append(LARGE_NATURAL)
+    return found
 
 
 def _save(task: MeasureTask, name: str, table: pa.Table) -> str | None:

@@ -45,10 +45,16 @@ class Older:
                 f"--against {directory!r} was made with other settings: {told}; use the same ones"
             )
         old = Columns(**found.facts["columns"])
-        if (old.url is None) != (columns.url is None):
+        if columns.url is not None:
             raise InputError(
-                f"--against {directory!r}: a URL column was given to one run only; give it to both or none"
+                "--against and --url-column do not go together: an older output holds the documents that it kept, and "
+                "not the URLs of those that it dropped; leave one of them out"
             )
+        for what in ("source", "split"):
+            if (getattr(old, what) is None) != (getattr(columns, what) is None):
+                raise InputError(
+                    f"--against {directory!r}: a {what} column was given to one run only; give it to both or to none"
+                )
         listed = {entry.path for entry in found.files if entry.table == "data"}
         paths = [os.path.join(directory, path) for path in sorted(listed)]
         return Older(directory, discover(paths) if paths else [], old, found.digest, found.rows)

@@ -84,13 +84,13 @@ def load(places: Places, directory: str, memory: int, scratch: str | None) -> tu
     lengths = places.length[order]
     at = np.cumsum(lengths) - lengths
     pool = allocate(int(lengths.sum()), np.uint64, memory, scratch)
-    files = places.file[order]
+    files, all_offsets = places.file[order], places.offset[order]
     cuts = [0, *(np.flatnonzero(np.diff(files)) + 1).tolist(), len(files)]
     for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
         if start == stop:
             continue
         path = _path(directory, int(files[start]))
-        offsets = places.offset[order][start:stop]
+        offsets = all_offsets[start:stop]
         size = os.path.getsize(path) // 8 if os.path.exists(path) else 0
         if size < int((offsets + lengths[start:stop]).max()):
             raise DatasetDamaged(f"{path} ends after {size} shingles; sets were written beyond that")

@@ -89,13 +89,17 @@ def copy_rows(output: Output, own: pa.Table, kept: pa.Table, kinds: Any, jaccard
     )
 
 
-def top(sizes: Ints) -> list[int]:
-    """Return the positions of all sizes that may be among the ``LARGEST``, ties included."""
+def top(sizes: Ints, keys: pa.Array) -> list[int]:
+    """Return the positions of the ``LARGEST`` largest sizes; of equal ones those with the least keys."""
     if len(sizes) <= LARGEST:
         return list(range(len(sizes)))
     least = np.partition(sizes, -LARGEST)[-LARGEST]
-    found: list[int] = np.flatnonzero(sizes >= least).tolist()
-    return found
+    found: list[int] = np.flatnonzero(sizes > least).tolist()
+    ties = np.flatnonzero(sizes == least)
+    chosen = pc.select_k_unstable(
+        pa.table({"key": keys.take(pa.array(ties))}), LARGEST, [("key", "ascending")]
+    )
+    return [*found, *ties[chosen.to_numpy()].tolist()]
 
 
 class Finals(NamedTuple):
@@ -115,23 +119,24 @@ class Finals(NamedTuple):
         jaccard = np.concatenate([np.zeros(0), *(piece.jaccard for piece in pieces)])
         return Finals(v[order], rest[0][order], rest[1].astype(np.int64)[order], jaccard[order])
 
-    def with_copies(self, v: Ints, twin: Ints, kind: int) -> Finals:
-        """Add copies of twins: a dropped twin's verdict is theirs too, of a kept one they are copies of ``kind``.
+    def of_copies(self, v: Ints, twin: Ints, kind: int) -> Finals:
+        """Return the verdicts of copies: a dropped twin's is theirs too, of a kept one they are copies of ``kind``.
 
         A copy by URL stays one, without a Jaccard, whatever became of its twin.
         """
-        if len(v) == 0:
-            return self
         if len(self.v):
             at = np.minimum(np.searchsorted(self.v, twin), len(self.v) - 1)
             gone = self.v[at] == twin
-            kept = np.where(gone, self.kept[at], twin)
         if not len(self.v) or not gone.any():
-            kept, gone, at = twin, np.zeros(len(v), np.bool_), np.zeros(len(v), np.int64)
-        kinds, jaccard = np.full(len(v), kind), np.full(len(v), np.nan if kind == URL else 1.0)
-        if kind != URL and gone.any():
-            kinds, jaccard = np.where(gone, self.kind[at], kind), np.where(gone, self.jaccard[at], 1.0)
-        return Finals.join([self, Finals(v, kept, kinds, jaccard)])
+            return Finals(v, twin, np.full(len(v), kind), np.full(len(v), np.nan if kind == URL else 1.0))
+        kept = np.where(gone, self.kept[at], twin)
+        if kind == URL:
+            return Finals(v, kept, np.full(len(v), URL), np.full(len(v), np.nan))
+        return Finals(v, kept, np.where(gone, self.kind[at], kind), np.where(gone, self.jaccard[at], 1.0))
+
+    def with_copies(self, v: Ints, twin: Ints, kind: int) -> Finals:
+        """Return these verdicts and those of copies."""
+        return Finals.join([self, self.of_copies(v, twin, kind)])
 
 
 class Cluster(NamedTuple):

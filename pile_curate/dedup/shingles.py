@@ -30,7 +30,8 @@ _SMALL = 64  # a bucket larger than this is not left to insertion
 @inlined
 def _combine(hashes: Hashes, salt: int, out: Hashes, ngram: int) -> None:
     """Write the shingles of ``out.size + ngram - 1`` consecutive words."""
-    out[:] = hashes[: out.size]
+    for j in range(out.size):
+        out[j] = hashes[j]
     for t in range(1, ngram):
         word = hashes[t : t + out.size]
         for j in range(out.size):

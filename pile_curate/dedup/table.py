@@ -11,6 +11,7 @@ An engine (``Engine``) runs the steps: ``dedup.local`` in this process, or Spark
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -26,11 +27,12 @@ import pyarrow.parquet as pq
 from pile_curate import hashing, manifest
 from pile_curate.dedup import DedupSettings, local
 from pile_curate.dedup.lsh import LSH_VERSION, curve
-from pile_curate.dedup.measure import Measured, MeasureTask, measure, sample_of
+from pile_curate.dedup.measure import LARGE_NATURAL, Measured, MeasureTask, measure, sample_of
 from pile_curate.dedup.minhash import MINHASH_VERSION
 from pile_curate.dedup.older import Older
 from pile_curate.dedup.parts import Part
 from pile_curate.dedup.results import Found, Output, dropped_rows
+from pile_curate.dedup.urls import URLS_VERSION
 from pile_curate.errors import DatasetChanged, InputError
 from pile_curate.files import atomic_write, sha256_file
 from pile_curate.manifest import FileEntry
@@ -53,6 +55,9 @@ R = TypeVar("R")
 
 TABLE_VERSION = 1
 WORK = "_work"
+LOCK = ".lock"
+FOLDERS = ("data", "duplicates", "rejects")
+OURS = (WORK, manifest.ATTEMPTS, *FOLDERS, "summary.json", "summary.txt")
 PART_BYTES = 256 << 20
 
 
@@ -107,7 +112,6 @@ class WriteTask:
     parts: tuple[Part, ...]
     dropped: dict[int, str]
     directory: str
-    tag: str
     schema: pa.Schema | None
     columns: Columns
 
@@ -123,7 +127,7 @@ def _write_one(task: WriteTask) -> list[OutFile]:
         return dropped_rows(task.dropped, by_split[split.file.path, split.first])
 
     splits = [part.texts for part in task.parts]
-    name = f"part-{task.index:05d}-{task.tag}"
+    name = f"part-{task.index:05d}-{uuid.uuid4().hex[:12]}"  # a retry must not meet what a dead try left
     return write_kept(
         splits, gone, task.directory, name, task.schema, task.columns, write_empty=task.index == 0
     )
@@ -133,7 +137,7 @@ class _Run:
     def __init__(self, job: TableJob, make: Callable[[str], Engine], say: Callable[[str], None]) -> None:
         self.job, self.say = job, say
         self.output = os.path.abspath(job.output)
-        refuse_overlap(job.inputs, self.output)
+        refuse_overlap((*job.inputs, *([job.against] if job.against else [])), self.output)
         self.files = discover(job.inputs)
         self.schema = table_schema(self.files, job.columns)
         self.older = Older.open(job.against, job.settings, job.columns) if job.against else None
@@ -144,29 +148,30 @@ class _Run:
         """Cover all that the rows depend on; the engine is not among it."""
         return hashing.fingerprint(
             {
-                "version": [TABLE_VERSION, MINHASH_VERSION, LSH_VERSION, hashing.HASH_VERSION],
+                "version": [TABLE_VERSION, MINHASH_VERSION, LSH_VERSION, URLS_VERSION, hashing.HASH_VERSION],
                 "files": fingerprint(self.files),
                 "columns": asdict(self.job.columns),
                 "settings": settings_dict(self.job.settings),
-                "against": self.older.digest if self.older else None,
+                "against": self.older
+                and [self.older.digest, fingerprint(self.older.files), asdict(self.older.columns)],
             }
         )
 
     def finished(self, wanted: str) -> dict[str, Any] | None:
         """Return the summary of a finished output that is up to date; refuse to replace another one unasked."""
         previous = manifest.find(self.output)
+        self.replacing = previous is not None
         if previous is None:
-            known = (WORK, manifest.ATTEMPTS, "data", "duplicates", "rejects")
-            names = os.listdir(self.output) if os.path.isdir(self.output) else []
-            strange = sorted(name for name in names if name not in known and not name.startswith("."))
+            strange = sorted(n for n in os.listdir(self.output) if n not in OURS and not n.startswith("."))
             if strange:
                 raise InputError(
                     f"{self.output!r} holds {strange[:3]} and no manifest; give an empty or new folder as output"
                 )
             return None
         if previous.fingerprint == wanted:
-            with open(os.path.join(self.output, "summary.json"), encoding="utf-8") as stream:
-                found: dict[str, Any] = json.load(stream)
+            found: dict[str, Any] = previous.facts["summary"]
+            self.sweep({entry.path for entry in previous.files})
+            self.tell(found)
             return found
         if not self.job.overwrite:
             raise DatasetChanged(
@@ -175,6 +180,24 @@ class _Run:
             )
         return None
 
+    def sweep(self, listed: set[str]) -> None:
+        """Remove files that a run which was cut short left beside those that the manifest lists."""
+        for folder in FOLDERS:
+            path = os.path.join(self.output, folder)
+            for name in os.listdir(path) if os.path.isdir(path) else ():
+                if f"{folder}/{name}" not in listed:
+                    os.remove(os.path.join(path, name))
+
+    def tell(self, summary: dict[str, Any]) -> None:
+        """Write the summary where people look for it; the manifest holds it too."""
+        from pile_curate.dedup.summary import render
+
+        for name, text in (
+            ("summary.json", json.dumps(summary, indent=1)),
+            ("summary.txt", render(summary) + "\n"),
+        ):
+            atomic_write(os.path.join(self.output, name), text.encode())
+
     def timed(self, name: str, work: Callable[[], R]) -> R:
         started = time.monotonic()
         result = work()
@@ -182,17 +205,29 @@ class _Run:
         return result
 
     def run(self) -> dict[str, Any]:
+        """Do everything, holding the output's lock, so that two runs never write one output."""
+        try:
+            os.makedirs(self.output, exist_ok=True)
+            lock = open(os.path.join(self.output, LOCK), "wb")  # noqa: SIM115 - held to the end
+        except OSError as error:
+            raise InputError(
+                f"the output {self.output!r} cannot be made: {error.strerror}; name another"
+            ) from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(
+                    f"another run is writing {self.output!r}; wait for it, or name another"
+                ) from None
+            return self.locked()
+
+    def locked(self) -> dict[str, Any]:
         wanted = self.fingerprint()
         done = self.finished(wanted)
         if done is not None:
             return done | {"up_to_date": True}
         started = time.monotonic()
-        try:
-            os.makedirs(self.output, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"the output {self.output!r} cannot be made: {error.strerror}; name another folder"
-            ) from error
         name, reason = self.choose()
         engine = self.timed("session", lambda: self.make(name))
         attempt = manifest.begin(self.output, "dedup")
@@ -204,7 +239,7 @@ class _Run:
             scratch = os.path.join(work, f"scratch-{uuid.uuid4().hex[:12]}")
             output = Output(attempt.directory, self.id_type(measured))
             found = self.timed("find", lambda: engine.find(parts, self.job.settings, scratch, output))
-            files = self.timed("write", lambda: self.write(engine, parts, measured, found, attempt, work))
+            files = self.timed("write", lambda: self.write(engine, parts, found, attempt))
             summary = self.summary(engine, reason, parts, measured, found, files, work)
             self.seconds["total"] = round(time.monotonic() - started, 3)
             summary["seconds"] = self.seconds
@@ -225,8 +260,12 @@ class _Run:
         rows = sum(file.rows or 0 for file in [*self.files, *older])
         told = f"{rows} rows, " if rows else ""
         told += f"about {size / 1e6:.0f} MB"
-        if size <= local.BYTES and rows <= local.DOCUMENTS:
-            return "local", f"{told}: one process is faster up to {local.BYTES / 1e6:.0f} MB"
+        # Of JSON lines the rows are not known before they are read; a row of a few bytes costs as much as a long one.
+        limit = (
+            local.BYTES if all(file.rows is not None for file in [*self.files, *older]) else local.BYTES // 4
+        )
+        if size <= limit and rows <= local.DOCUMENTS:
+            return "local", f"{told}: one process is faster up to {limit / 1e6:.0f} MB"
         return "spark", f"{told}: more than one process is meant for"
 
     def measure(self, engine: Engine, work: str) -> tuple[list[MeasureTask], list[Measured]]:
@@ -243,7 +282,8 @@ class _Run:
             )
             for number, (split, older) in enumerate(splits)
         ]  # fmt: skip
-        record = os.path.join(work, f"measured-{len(tasks)}.json")
+        cuts = [[task.split.file.relative, task.split.first, task.split.stop, task.against] for task in tasks]
+        record = os.path.join(work, f"measured-{hashing.fingerprint(cuts)[:16]}.json")
         if os.path.exists(record):
             with open(record, encoding="utf-8") as stream:
                 self.say("measure: taken over from a run that was cut short")
@@ -262,26 +302,21 @@ class _Run:
     def id_type(self, measured: Sequence[Measured]) -> pa.DataType:
         """Return the type of ids in ``duplicates/``: whole numbers stay numbers, everything else is text."""
         tags = {tag for m in measured for tag in m.tags}
-        if tags and tags <= {NEGATIVE, NATURAL}:
-            name = self.job.columns.id or "id"
-            return (
-                self.schema.field(name).type
-                if self.schema is not None and name in self.schema.names
-                else pa.int64()
-            )
-        return pa.string()
+        if not tags or not tags <= {NEGATIVE, NATURAL, LARGE_NATURAL}:
+            return pa.string()
+        name = self.job.columns.id or "id"
+        if self.schema is not None and self.older is None and name in self.schema.names:
+            kind = self.schema.field(name).type
+            if pa.types.is_integer(kind):
+                return kind
+        if LARGE_NATURAL not in tags:
+            return pa.int64()
+        return pa.uint64() if NEGATIVE not in tags else pa.string()
 
     def write(
-        self,
-        engine: Engine,
-        parts: Sequence[Part],
-        measured: Sequence[Measured],
-        found: Found,
-        attempt: manifest.Attempt,
-        work: str,
+        self, engine: Engine, parts: Sequence[Part], found: Found, attempt: manifest.Attempt
     ) -> list[OutFile]:
         """Write the rows that stay, without the rejected ones, in files that follow the input's order."""
-        tag = attempt.id[:8]
         groups: list[list[Part]] = []
         size = 0
         for part in (part for part in parts if not part.against):
@@ -291,12 +326,10 @@ class _Run:
             groups[-1].append(part)
             size += _size(part.texts)
         groups = groups or [[]]  # a table without rows still has columns
-        directory = os.path.join(self.output, "data")
-        os.makedirs(directory, exist_ok=True)
         tasks = [
             WriteTask(
                 index, tuple(group), {p.number: found.dropped[p.number] for p in group if p.number in found.dropped},
-                directory, tag, self.schema,
+                attempt.directory, self.schema,
                 self.job.columns,
             )
             for index, group in enumerate(groups)
@@ -368,61 +401,48 @@ class _Run:
         work: str,
     ) -> None:
         """Move what was written to its place, and publish it in one step."""
-        from pile_curate.dedup.summary import render
-
-        tag = attempt.id[:8]
         # Rows carry digests of two kinds here (``row_writers``, ``tables``), so files are proved by their sha256.
-        entries = [
-            FileEntry(f"data/{os.path.basename(f.path)}", f.rows, f.bytes, f.sha256, "", "data", {})
-            for f in files
-        ]
-        os.makedirs(os.path.join(self.output, "duplicates"), exist_ok=True)
+        tag = attempt.id[:8]
+        entries: list[FileEntry] = []
+
+        def place(source: str, folder: str, index: int, entry: Any) -> None:
+            ending = os.path.basename(source).partition(".")[2]
+            name = f"{folder}/part-{index:05d}-{tag}.{ending}"
+            os.makedirs(os.path.join(self.output, folder), exist_ok=True)
+            os.replace(source, os.path.join(self.output, name))
+            entries.append(FileEntry(name, entry.rows, entry.bytes, entry.sha256, "", folder, {}))
+
+        for index, file in enumerate(sorted(files, key=lambda f: f.path)):
+            place(os.path.join(attempt.directory, os.path.basename(file.path)), "data", index, file)
         for index, entry in enumerate(sorted(found.entries, key=lambda e: e.path)):
-            name = f"duplicates/part-{index:05d}-{tag}.parquet"
-            os.replace(os.path.join(self.output, entry.path), os.path.join(self.output, name))
-            entries.append(FileEntry(name, entry.rows, entry.bytes, entry.sha256, "", "duplicates", {}))
-        rejected = [os.path.join(work, m.rejects) for m in measured if m.rejects]
-        if rejected:
-            os.makedirs(os.path.join(self.output, "rejects"), exist_ok=True)
-            entries.append(self.file(f"rejects/part-00000-{tag}.parquet", None, "rejects", rejected))
+            place(os.path.join(self.output, entry.path), "duplicates", index, entry)
+        tables = {"rejects": [pq.read_table(os.path.join(work, m.rejects)) for m in measured if m.rejects]}
         if (
             not found.entries
         ):  # an empty table rather than none, so that whoever reads the folder finds columns
-            empty = pa.Table.from_batches([], Output("", pa.string()).schema)
-            entries.append(self.file(f"duplicates/part-00000-{tag}.parquet", empty, "duplicates", []))
+            tables["duplicates"] = [pa.Table.from_batches([], Output("", self.id_type(measured)).schema)]
+        for folder, pieces in tables.items():
+            if pieces:
+                path = os.path.join(attempt.directory, f"{folder}.parquet")
+                table = pa.concat_tables(pieces)
+                pq.write_table(table, path)
+                sha256, size = sha256_file(path)
+                place(path, folder, 0, FileEntry("", table.num_rows, size, sha256, "", folder, {}))
         digests = (int(entry.digest, 16) for entry in found.entries)
         summary["duplicates"]["digest"] = hashing.hex128(hashing.add_digests(digests))
-        for name, text in (("summary.json", json.dumps(summary, indent=1)), ("summary.txt", render(summary))):
-            atomic_write(os.path.join(self.output, name), text.encode())
-            sha256, size = sha256_file(os.path.join(self.output, name))
-            entries.append(FileEntry(name, 0, size, sha256, "", "summary", {}))
+        summary = json.loads(json.dumps(summary))
         attempt.commit(
             entries,
             stage_version=TABLE_VERSION,
             fingerprint=wanted,
             inputs={"files": fingerprint(self.files)},
-            facts={
-                "documents": summary["documents"],
-                "settings": summary["settings"],
-                "columns": summary["columns"],
-            },
-            replace=manifest.find(self.output) is not None,
+            facts={"settings": summary["settings"], "columns": summary["columns"], "summary": summary},
+            replace=self.replacing,
             digest=summary["output"]["digest"],
             rows=summary["kept"],
         )
-        listed = {entry.path for entry in entries}
-        for folder in ("data", "duplicates", "rejects"):
-            path = os.path.join(self.output, folder)
-            for name in os.listdir(path) if os.path.isdir(path) else ():
-                if f"{folder}/{name}" not in listed:
-                    os.remove(os.path.join(path, name))
-
-    def file(self, name: str, table: pa.Table | None, kind: str, parts: Sequence[str]) -> FileEntry:
-        path = os.path.join(self.output, name)
-        table = pa.concat_tables([pq.read_table(part) for part in parts]) if table is None else table
-        pq.write_table(table, path)
-        sha256, size = sha256_file(path)
-        return FileEntry(name, table.num_rows, size, sha256, "", kind, {})
+        self.sweep({entry.path for entry in entries})
+        self.tell(summary)
 
 
 def _bytes(file: RowFile) -> int:

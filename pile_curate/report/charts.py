@@ -190,7 +190,7 @@ def recall(search: Search) -> Markup:
     """
     if not search.curve and not search.tested:
         return Markup("")
-    left, right, top, bottom, least = 52.0, 500.0, 20.0, 280.0, 0.5
+    left, right, top, bottom, least = 52.0, 500.0, 34.0, 280.0, 0.5
 
     def at(jaccard: float, share: float) -> tuple[str, str]:
         x = left + (right - left) * (min(max(jaccard, least), 1.0) - least) / (1 - least)
@@ -212,7 +212,7 @@ def recall(search: Search) -> Markup:
         x, y = at(search.threshold, 0)
         out.append(f'<line class="threshold" x1="{x}" x2="{x}" y1="{_f(top)}" y2="{y}"/>')
         out.append(
-            f'<text class="tick" text-anchor="middle" x="{x}" y="{_f(top - 7)}">threshold {search.threshold:g}</text>'
+            f'<text class="tick" text-anchor="middle" x="{x}" y="{_f(top - 16)}">threshold {search.threshold:g}</text>'
         )
     for css, column in (("curve-band", 1), ("curve", 2)):
         # Equal sets agree everywhere, so every curve ends at (1, 1).

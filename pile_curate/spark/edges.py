@@ -13,6 +13,7 @@ import os
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -193,6 +194,11 @@ class RunPlan:
         return runs
 
 
+def _uri(path: str) -> str:
+    """Return a path as Spark has to be given it: without a scheme it would mean the cluster's default file system."""
+    return Path(os.path.abspath(path)).as_uri()
+
+
 COMPONENTS = pa.schema([("v", pa.int64()), ("component", pa.int64())])
 
 
@@ -202,8 +208,8 @@ def _connect_large(
     """Connect in Spark, in rounds, and sort the vertices by the group that reads them."""
     from pyspark.sql import functions as F
 
-    rounds = _rounds(spark.read.schema(EDGES).parquet(*paths), scratch)
-    frame = spark.read.schema("v long, component long").parquet(f"{scratch}/components")
+    rounds = _rounds(spark.read.schema(EDGES).parquet(*map(_uri, paths)), scratch)
+    frame = spark.read.schema("v long, component long").parquet(_uri(f"{scratch}/components"))
     sizes = frame.groupBy("component").count()
     total = sizes.agg(F.count("*").alias("n"), F.sum("count").alias("m"), F.max("count").alias("x")).first()
     count, members, largest = (int(total[i] or 0) for i in range(3)) if total else (0, 0, 0)
@@ -287,8 +293,8 @@ def _rounds(edges: DataFrame, scratch: str) -> int:
     while True:
         rounds += 1
         path = os.path.join(scratch, f"round-{rounds}")
-        small_star(large_star(edges)).write.mode("overwrite").parquet(path)
-        edges = edges.sparkSession.read.schema(EDGES).parquet(path)
+        small_star(large_star(edges)).write.mode("overwrite").parquet(_uri(path))
+        edges = edges.sparkSession.read.schema(EDGES).parquet(_uri(path))
         after = _state(edges)
         if rounds > 1:
             shutil.rmtree(os.path.join(scratch, f"round-{rounds - 1}"))
@@ -297,5 +303,5 @@ def _rounds(edges: DataFrame, scratch: str) -> int:
         before = after
     stars = edges.select(F.col("high").alias("v"), F.col("low").alias("component"))
     centres = edges.select(F.col("low").alias("v"), F.col("low").alias("component")).distinct()
-    stars.union(centres).write.mode("overwrite").parquet(os.path.join(scratch, "components"))
+    stars.union(centres).write.mode("overwrite").parquet(_uri(os.path.join(scratch, "components")))
     return rounds

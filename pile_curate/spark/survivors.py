@@ -48,6 +48,7 @@ class Bounds:
     """What one process may hold; changing them changes time and memory, never the result."""
 
     edges: int = edges.EDGE_BOUND
+    group_rows: int = 4 << 20
     meeting_rows: int = 1 << 20
     key_rows: int = 4 << 20
     run_rows: int = 100_000
@@ -96,7 +97,8 @@ class _Run:
         self.cores = partitions or worker_cores(spark)
         ordered = sorted(parts, key=lambda part: part.number)
         sizes = [part.rows + 1 for part in ordered]
-        self.parts = pack(ordered, sizes, partitions or 3 * self.cores)
+        wanted = max(partitions or 3 * self.cores, sum(sizes) // bounds.group_rows)
+        self.parts = pack(ordered, sizes, wanted)
         count = max((part.number for part in ordered), default=-1) + 1
         group = np.zeros(count, np.int64)
         for number, mine in enumerate(self.parts):
@@ -132,12 +134,11 @@ class _Run:
         runs = self.sort(gone, members)
         walked = self.walk(runs, members)
         finals = self.resolve([w.path for w in walked if w.path], by_text, EXACT)
-        if by_url:
-            finals = self.resolve([f.path for f in finals], by_url, URL)
-        named = self.name([f.path for f in finals])
+        finals = self.resolve(finals, by_url, URL)
+        named = self.name(finals)
         facts = {
             "steps": self.steps,
-            "documents": sum(c.documents for c in by_text.values()),
+            "documents": sum(c.documents for c in by_text.values()) + sum(c.copies for c in by_url.values()),
             "copies": {"text": sum(c.copies for c in by_text.values()), "url": sum(c.copies for c in by_url.values())},
             "components": {
                 "count": members.components, "largest": members.largest, "members": members.members,
@@ -226,34 +227,38 @@ class _Run:
         found: list[walks.Walked] = self.results(exchange.then(sets, max(members.walks) + 1, walk), "walk")
         return found
 
-    def resolve(self, paths: Sequence[str], copies: dict[int, Copies], kind: int) -> list[naming.Final]:
-        tasks = [("finals", path) for path in paths] + [
-            ("copies", c.path) for c in copies.values() if c.copies
-        ]
-        rows = sum(c.copies for c in copies.values()) + self.documents // 4
-        targets = self.targets(rows, self.bounds.key_rows)
+    def resolve(self, paths: Sequence[str], copies: dict[int, Copies], kind: int) -> list[str]:
+        """Return the files of final verdicts: those there are, and those of the copies."""
+        of_group = {group: c.path for group, c in copies.items() if c.copies}
+        if not of_group:
+            return list(paths)
+        tasks = [("finals", path, 0) for path in paths]
+        tasks += [("copies", path, group) for group, path in of_group.items()]
+        targets = self.targets(self.documents, self.bounds.key_rows)
         sent = exchange.start(self.spark, tasks, partial(naming.send_verdicts, targets=targets))
-        work = partial(naming.resolve, kind=kind, directory=self.scratch)
-        found: list[naming.Final] = self.results(exchange.then(sent, targets, work), "verdicts")
-        return found
+        answered = exchange.then(sent, targets, naming.answer_verdicts)
+        work = partial(naming.settle, copies=of_group, kind=kind, directory=self.scratch)
+        settled = self.results(exchange.then(answered, self.layout.groups, work), "verdicts")
+        return [*paths, *(final.path for final in settled)]
 
     def name(self, paths: Sequence[str]) -> list[naming.Named]:
         if not paths:
             return []
         sent = exchange.start(self.spark, paths, partial(naming.send_finals, layout=self.layout))
-        copies = exchange.then(
-            sent, self.layout.groups,
-            partial(naming.attach_copies, parts=self.parts, layout=self.layout, directory=self.scratch),
-        )  # fmt: skip
-        kept = exchange.then(
-            copies, self.layout.groups, partial(naming.attach_kept, parts=self.parts, output=self.output)
+        groups, directory = self.layout.groups, self.scratch
+        asked = exchange.then(
+            sent, groups, partial(naming.ask_names, parts=self.parts, layout=self.layout, directory=directory)
         )
-        found: list[naming.Named] = self.results(kept, "names")
+        answered = exchange.then(asked, groups, partial(naming.answer_names, parts=self.parts))
+        written = exchange.then(
+            answered, groups, partial(naming.write_names, parts=self.parts, output=self.output)
+        )
+        found: list[naming.Named] = self.results(written, "names")
         return found
 
     def found(self, named: Sequence[naming.Named], facts: dict[str, Any]) -> Found:
         entries = [n.entry for n in named if n.entry is not None]
-        paths = {note.group: note.path for n in named for note in n.dropped}
+        paths = {n.group: n.dropped for n in named if n.dropped}
         dropped = {
             part.number: paths[group]
             for group, mine in enumerate(self.parts)

@@ -43,6 +43,8 @@ from pile_curate.dedup.parts import (
     row_of,
 )
 from pile_curate.spark.exchange import Block, Cutter, gather, ints, spread
+from pile_curate.tables import iter_batches
+from pile_curate.word_hashes import Hashes
 
 PAIRS = pa.schema([("v", pa.int64()), ("twin", pa.int64())])
 IDS = pa.schema([("id", pa.uint64()), ("v", pa.int64())])
@@ -123,13 +125,21 @@ def find(
             yield from copies.add({"v": v, "twin": twin}, back)
             kept = table.take(pa.array(first))
             yield from standing.add(_send(kept), spread(ints(kept, "a"), layout.meetings))
-            if by == "digest":
-                hashes = hash_ids(_send(table)["key"])
-                yield from ids.add({"id": hashes, "v": ints(table, "v")}, spread(hashes, layout.meetings))
+        for part in parts if before is None else ():
+            for v, hashes in _ids(part):
+                yield from ids.add({"id": hashes, "v": v}, spread(hashes, layout.meetings))
         told = {"v": np.array([group]), "twin": np.array([documents])}
         yield from counts.add(told, np.array([layout.meetings + group]))
     for cutter in (standing, copies, ids, counts):
         yield from cutter.finish()
+
+
+def _ids(part: Part) -> Iterator[tuple[Ints, Hashes]]:
+    """Yield the vertices of a part's rows, all of them, with hashes of their ids."""
+    start = part.base
+    for batch in iter_batches(part.annotations, ["doc_id"], 65536) if not part.against else ():
+        yield np.arange(start, start + batch.num_rows), hash_ids(batch.column("doc_id").cast(pa.binary()))
+        start += batch.num_rows
 
 
 def load_copies(path: str | None) -> Ints | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
 import random
@@ -183,7 +184,14 @@ def test_an_older_corpus_of_other_settings_is_refused(tmp_path: Path) -> None:
             settings=DedupSettings(threshold=0.7, bands=25, rows=5),
         )  # fmt: skip
     with pytest.raises(InputError, match="no finished output of dedup"):
-        run(tmp_path / "a.parquet", tmp_path / "new", against=str(tmp_path))
+        run(tmp_path / "a.parquet", tmp_path / "new", against=str(tmp_path / "elsewhere"))
+    with pytest.raises(InputError, match="lies inside|is the input|overlap"):
+        run(tmp_path / "a.parquet", tmp_path / "old", against=str(tmp_path / "old"), overwrite=True)
+    with pytest.raises(InputError, match="--against and --url-column do not go together"):
+        run(
+            tmp_path / "a.parquet", tmp_path / "new", against=str(tmp_path / "old"), columns=Columns(url="text"),
+            settings=DedupSettings(),
+        )  # fmt: skip
 
 
 def test_an_output_is_finished_refused_or_replaced(tmp_path: Path) -> None:
@@ -202,6 +210,65 @@ def test_an_output_is_finished_refused_or_replaced(tmp_path: Path) -> None:
         run(path, tmp_path / "mine")
     with pytest.raises(InputError):
         run(path, tmp_path / "a.parquet" / "below")
+
+
+def test_what_dead_runs_left_does_not_count(tmp_path: Path) -> None:
+    """Files beside those that the manifest lists go; a summary without a manifest is no finished output."""
+    path = write(tmp_path / "in" / "a.parquet", rows_of(texts()))
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "summary.json").write_text("{}")
+    (out / "data").mkdir()
+    (out / "data" / "part-00000-dead.parquet").write_bytes(path.read_bytes())
+    summary = run(path, out)
+    assert len(kept(out)) == summary["kept"]
+    (out / "data" / "part-00001-dead.parquet").write_bytes(path.read_bytes())
+    (out / "summary.json").write_text("{}")
+    assert run(path, out)["up_to_date"]
+    assert len(kept(out)) == summary["kept"] == json.loads((out / "summary.json").read_text())["kept"]
+
+
+def test_two_runs_do_not_write_one_output(tmp_path: Path) -> None:
+    path = write(tmp_path / "in" / "a.parquet", rows_of(texts()))
+    (tmp_path / "out").mkdir()
+    with (tmp_path / "out" / table.LOCK).open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another run is writing"):
+            run(path, tmp_path / "out")
+
+
+def test_a_retried_write_does_not_meet_the_dead_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task's second try writes under another name, and only its file is listed."""
+    path = write(tmp_path / "in" / "a.parquet", rows_of(texts()))
+    once = table._write
+
+    def twice(tasks: Any) -> Any:
+        once(tasks)
+        return once(tasks)
+
+    monkeypatch.setattr(table, "_write", twice)
+    summary = run(path, tmp_path / "out")
+    assert len(kept(tmp_path / "out")) == summary["kept"]
+    assert verify_dataset(str(tmp_path / "out"), deep=True) == []
+
+
+def test_large_and_small_whole_numbers_as_ids(tmp_path: Path) -> None:
+    for name, first in (("small", 5), ("large", 2**63)):
+        lines = [json.dumps({"id": first + i, "text": text}) for i, text in enumerate(texts())]
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.jsonl").write_text("\n".join(lines))
+        run(tmp_path / name, tmp_path / f"{name}-out")
+        assert all(row["doc_id"] >= first for row in copies(tmp_path / f"{name}-out"))
+
+
+def test_pairs_only_and_invalid_text_in_string_columns(tmp_path: Path) -> None:
+    """Ten thousand clusters of one size cost no more than one; a string column may hold what is no UTF-8."""
+    body = [f"one two three four five six {i}".encode() + b" \xff" for i in range(5_000)] * 2
+    column = pa.array(body, pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"id": range(len(body)), "text": column}), tmp_path / "a.parquet")
+    summary = run(tmp_path / "a.parquet", tmp_path / "out")
+    assert summary["duplicates"]["exact"] == 5_000
+    assert [c["kept_id"] for c in summary["largest_clusters"]] == [str(i) for i in range(10)]
 
 
 def test_a_run_that_was_killed_begins_again_after_measuring(

@@ -85,7 +85,7 @@ def test_local_cluster_on_the_jdk_of_the_wheel(corpus, bare_path, tmp_path):
     # This master, which Spark keeps for tests, writes below SPARK_HOME: give it one of links.
     home = tmp_path / "spark"
     home.mkdir()
-    for entry in spark_home().iterdir():
+    for entry in (entry for entry in spark_home().iterdir() if entry.name != "work"):
         (home / entry.name).symlink_to(entry)
     out, told = drive(tmp_path, recipe, "local-cluster[2,1,1024]", SPARK_HOME=str(home), PATH=bare_path)
     assert digests(out) == digests(finished)

@@ -127,5 +127,5 @@ def test_the_drawing_survives_extremes() -> None:
     places = [
         float(y) for y in re.findall(r'\d (\d+(?:\.\d+)?)[L"]', "".join(re.findall(r'd="M[^"]*"', drawing)))
     ]
-    assert places and all(20 <= y <= 280 for y in places)
+    assert places and all(34 <= y <= 280 for y in places)
     assert recall_rows(odd)[1] == ("0.65–0.70", "", "", "3", "0", "0 %", "")
