@@ -30,7 +30,9 @@ def main() -> int:
     from pile_curate.dedup.options import add_arguments
     from pile_curate.spark.dedup_table import run
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_arguments(parser)
     parser.set_defaults(engine="spark")
     return guarded(lambda: run(parser.parse_args(arguments)), debug=debugging())

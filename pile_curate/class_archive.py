@@ -151,9 +151,11 @@ def find(home: str, version: int) -> Archive | None:
     if mode() == "off" or jars is None or (version < AOT and not (server / "classes.jsa").is_file()):
         return None
     try:
+        # Through links: a home that is made of them for one run shall not have an archive of its own written.
+        jars = jars.resolve(strict=True)
         jvm = (server / "libjvm.so").resolve(strict=True)
         files = [jvm, *sorted(path for path in jars.iterdir() if path.suffix == ".jar")]
-        state = [f"{FORMAT} {version} {jars.resolve()}"]
+        state = [f"{FORMAT} {version}"]
         for path in files:
             seen = path.stat()
             state.append(f"{path} {seen.st_size} {seen.st_mtime_ns}")

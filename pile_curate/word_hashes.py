@@ -11,10 +11,10 @@ separate words, one byte at a time; this equals decoding with ``errors="replace"
 
 The work is split so that almost no branch depends on the text, because a wrongly predicted branch costs as
 much as hashing two words. ``_scan`` goes over 64 bytes at a time, writes the folded text to scratch and
-finds where words start and end as bits of a mask; ASCII needs nothing else, a character of two or three
-bytes one look into the table. What does not fit (four bytes, a folding of another length, bytes
-that are not UTF-8) goes character by character. ``_hash_found`` then hashes the words lane by lane, in loops
-that LLVM turns into vector code.
+finds where words start and end as bits of a mask. ASCII, Latin-1, Cyrillic, Hangul, Han and kana need nothing
+else; another character of two or three bytes one look into the table. What does not fit (four bytes, a folding
+of another length, bytes that are not UTF-8) goes character by character. ``_hash_found`` then
+hashes the words lane by lane, in loops that LLVM turns into vector code.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ shingles costs one pass; a tiny one at most 2k passes over its few shingles.
 
 Fewer than n words: no shingles and a null signature. Null text is a document without words.
 
-Memory beside the input: 16 to 50 bytes per shingle of the largest document, where one that comes again within
-65,536 counts once; below that 3 MB.
+Memory beside the input: about 6 MB; for a document of more than 131,072 shingles 16 to 60 bytes per
+shingle, where one that comes again within 65,536 counts once.
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ def new_room(size: int, ordered: bool) -> Room:
 
 
 @inlined
-def room_for(offsets: Any) -> int:
+def room_for(offsets: Any) -> Any:
     """Return how many shingles to make room for: a third of the largest document's bytes, as Chinese has."""
     largest = np.int64(0)
     for d in range(offsets.size - 1):
@@ -187,7 +187,7 @@ def room_for(offsets: Any) -> int:
 
 
 @inlined
-def _many(found: Hashes, ordered: bool, spare: Hashes) -> int:
+def _many(found: Hashes, ordered: bool, spare: Hashes) -> Any:
     """Make a large document's shingles distinct part by part, sorted if asked for; return how many stay."""
     bounds = _part(found, spare)
     found[:] = spare[: found.size]

@@ -115,7 +115,9 @@ def start(
 
 def then(blocks: RDD[Block], targets: int, work: Callable[[int, Iterator[Block]], Iterator[Any]]) -> RDD[Any]:
     """Bring blocks to their targets; ``work(target, blocks)`` runs once for each target, even without blocks."""
-    return blocks.partitionBy(targets, _same).mapPartitionsWithIndex(lambda target, found: work(target, iter(found)))
+    return blocks.partitionBy(targets, _same).mapPartitionsWithIndex(
+        lambda target, found: work(target, iter(found))
+    )
 
 
 def results(spark: SparkSession, rdd: RDD[Any], label: str) -> list[Any]:

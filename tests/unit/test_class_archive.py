@@ -58,6 +58,16 @@ def test_the_name_depends_on_the_jvm_and_every_jar(cache, spark_home, tmp_path):
     assert len({archive.path for archive in [first, *others]}) == 7
 
 
+def test_a_home_of_links_has_no_archive_of_its_own(cache, spark_home, tmp_path, monkeypatch):
+    home = jdk(tmp_path / "jdk")
+    first = class_archive.find(home, 17)
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "jars").symlink_to(spark_home / "jars")
+    monkeypatch.setenv("SPARK_HOME", str(linked))
+    assert class_archive.find(home, 17) == first
+
+
 def test_where_there_can_be_none(cache, spark_home, tmp_path, monkeypatch):
     bare = jdk(tmp_path / "bare", with_base=False)
     # The JDK of the wheel has no archive of its own, and from 25 on needs none.

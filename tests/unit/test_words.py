@@ -114,6 +114,36 @@ def test_a_truncated_character_never_reads_the_next_document() -> None:
     assert [int(h) for h in out[:count]] == [reference.word_hash("caf")]
 
 
+CUT = ["é", "Ж", "ς", "東", "か", "한", "ệ", "、", "，", "ā", "ท", "𐐀"]
+
+
+@pytest.mark.parametrize("character", CUT)
+@pytest.mark.parametrize("before", [0, 30, 61, 62, 63, 64])
+def test_a_character_cut_by_the_documents_end_or_by_another_byte(character: str, before: int) -> None:
+    """The bytes that would complete it follow in the buffer, and enough of them for 64 to be read at once."""
+    raw = character.encode()
+    table, out = word_hashes.lookup(), np.zeros(400, np.uint64)
+    for size in range(1, len(raw) + 1):
+        document = b"x" * before + raw[:size]
+        data = np.frombuffer(document + raw[size:] + "follows東é ".encode() * 20, np.uint8)
+        _, count = word_hashes.hash_words(data, 0, len(document), table.kind, table.utf8, out)
+        expected = [reference.word_hash(w) for w in reference.words_of(document)]
+        assert [int(h) for h in out[:count]] == expected
+        broken = document + b"A" + raw[size:] + b" then" * 20
+        assert kernel_words(broken, 64) == [reference.word_hash(w) for w in reference.words_of(broken)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.one_of(st.text(max_size=8), PIECES, st.sampled_from(CUT)), min_size=20, max_size=120).map(
+        "".join
+    )
+)
+def test_kernel_equals_the_rule_on_blocks_of_any_script(text: str) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    assert kernel_words(text.encode(), 512) == [reference.word_hash(w) for w in words.split(text)]
+
+
 def test_text_buffers_refuses_other_types_by_name() -> None:
     with pytest.raises(TypeError, match="int64; allowed: string"):
         word_hashes.text_buffers(pa.array([1]))
