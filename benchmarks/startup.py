@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -148,6 +149,8 @@ def write_archive(environ: dict[str, str]) -> None:
 
 
 def table(measured: dict[str, list[dict[str, tuple[float, float]]]]) -> str:
+    if not measured:
+        return "nothing measured"
     names = list(next(iter(measured.values()))[0])
     lines = [f"{'':20s}" + "".join(f"{name:>11s}" for name in names)]
     for variant, runs in measured.items():
@@ -168,6 +171,7 @@ def main() -> None:
     args = options.parse_args()
     if args.probe is not None:
         return probe(args.probe)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     chosen = {name: VARIANTS[name] for name in args.only.split(",")}
     with tempfile.TemporaryDirectory(prefix="startup-") as cache:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PILE_CURATE_")}
@@ -176,10 +180,14 @@ def main() -> None:
         write_archive(environ)
         measure(PLAIN, environ)
         measured: dict[str, list[dict[str, tuple[float, float]]]] = {name: [] for name in chosen}
-        for _ in range(args.rounds):
-            for name, variant in chosen.items():
-                measured[name].append(measure(variant, environ))
-        print(table(measured))
+        try:
+            for number in range(1, args.rounds + 1):
+                for name, variant in chosen.items():
+                    measured[name].append(measure(variant, environ))
+                print(f"round {number} of {args.rounds} done", file=sys.stderr, flush=True)
+        finally:
+            # An interrupted run still says what it has seen.
+            print(table({name: runs for name, runs in measured.items() if runs}))
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def test_spark_submit_on_the_jdk_of_the_wheel(corpus, bare_path, tmp_path):
         line.rpartition(" digest ")[0] for line in lines if "digest" in line and line.startswith("extract: ")
     ]
     assert extracted == ["extract: done, 71 rows,", "extract: up to date, 71 rows,"]
-    assert sum(line.endswith("  ok") for line in lines) == 11
+    assert sum(line.endswith("  ok") for line in lines) == 12
     assert lines[-1] == "decide: status 2"
     assert digests(tmp_path / "out") == digests(finished)
     # spark-submit hands what the driver says on either stream to its own standard output.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import NamedTuple
 
 import numpy as np
@@ -68,7 +69,13 @@ def corpora(draw: st.DrawFn) -> list[Row]:
 
 
 @settings(deadline=None, max_examples=600)
-@given(corpora(), st.booleans(), st.lists(st.integers(0, 50), max_size=3), st.integers(1, 8), st.randoms())
+@given(
+    corpora(),
+    st.booleans(),
+    st.lists(st.integers(0, 50), max_size=3),
+    st.integers(1, 8),
+    st.integers(0, 1 << 32).map(random.Random),
+)
 def test_components_are_those_of_all_comparable_pairs(rows, scoped, cuts, pending, rng) -> None:
     expected = all_pairs(rows, scoped)
     cuts = sorted(min(cut, len(rows)) for cut in cuts)
