@@ -12,7 +12,9 @@ import pytest
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-os.environ.setdefault("PILE_CURATE_CLASS_ARCHIVE", "read")  # else each session would be followed by a recorder
+os.environ.setdefault(
+    "PILE_CURATE_CLASS_ARCHIVE", "read"
+)  # else each session would be followed by a recorder
 os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 # Sessions of the tests live for a minute or two; see SHORT_RUN in pile_curate/spark/session.py.
