@@ -166,7 +166,10 @@ def _body(stream: Reader, size: int, *, keep: bool) -> tuple[bytes, int]:
     parts: list[bytes] = []
     got = 0
     while got < size:
-        piece = stream.read(min(CHUNK, size - got))
+        try:
+            piece = stream.read(min(CHUNK, size - got))
+        except CorruptInput:
+            break  # raised again by the next read, after this entry has been told of
         if not piece:
             break
         got += len(piece)

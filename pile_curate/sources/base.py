@@ -27,6 +27,23 @@ class SourceOptions(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What somebody should know of a format before using it; ``pile-curate sources NAME`` prints it.
+
+    ``consent`` is the tier of The Pile's paper (arXiv 2101.00027, section 5.1 and Table 5) that the usual
+    publisher's files are in: ``author``, ``tos`` or ``public``. ``example`` is a pattern for a recipe's ``paths``.
+    """
+
+    publisher: str
+    where: str
+    licence: str
+    consent: Literal["author", "tos", "public"]
+    size: str
+    splits: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """A unit of work: whole files, or one byte range ``[start, stop)`` of one file."""
 
@@ -91,6 +108,7 @@ class SourceFormat:
     name: ClassVar[str]
     version: ClassVar[int] = 1
     summary: ClassVar[str] = ""
+    about: ClassVar[About]
     suffixes: ClassVar[tuple[str, ...]] = ()
     libraries: ClassVar[tuple[str, ...]] = ()
     Options: ClassVar[type[SourceOptions]] = SourceOptions

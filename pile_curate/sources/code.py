@@ -17,7 +17,6 @@ import glob
 import hashlib
 import os
 import posixpath
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -28,14 +27,14 @@ from pile_curate.errors import CorruptInput
 from pile_curate.files import Caps, FileTally, RawFile, Tally, discover, is_remote, join, open_raw
 from pile_curate.sources import code_languages as languages
 from pile_curate.sources import code_rules as rules
-from pile_curate.sources.base import Document, Outcome, Raw, Reject, SourceFormat, SourceOptions, Split
+from pile_curate.sources.base import About, Document, Outcome, Raw, Reject, SourceFormat, SourceOptions, Split
+from pile_curate.sources.blobs import ARCHIVE, MEMBER_ERRORS, MEMBER_REASONS
 from pile_curate.sources.code_decode import Undecodable, decode
 from pile_curate.sources.code_licence import header_licence, is_licence_file, nearest, of_folder
 from pile_curate.storage import remote
 
 _STEP = 1 << 20
 _LICENCE_BYTES = 256 << 10
-_ARCHIVE = re.compile(r"\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2?|txz|tzst|zip)$", re.IGNORECASE)
 
 
 class CodeOptions(SourceOptions):
@@ -67,6 +66,15 @@ class CodeSource(SourceFormat):
     summary = "source code: a tree of files, or tar and zip archives"
     suffixes = (".tar", ".tar.gz", ".tar.xz", ".tar.zst", ".zip", "/")
     Options = CodeOptions
+    about = About(
+        publisher="Repositories, and archives of them",
+        where="https://docs.github.com/en/repositories/working-with-files/using-files/downloading-source-code-archives",
+        licence="per repository",
+        consent="tos",
+        size="any",
+        splits="small files packed to 256 MB; one archive a task",
+        example="**/*",
+    )
     prose = False
 
     def discover(self, root: str, patterns: Sequence[str], options: Any) -> list[RawFile]:
@@ -83,7 +91,7 @@ class CodeSource(SourceFormat):
         """Yield one ``Raw`` or reject a file or archive member; names decide before content is read."""
         trees = _TreeLicences()
         for file in split.files:
-            if options.archives and _ARCHIVE.search(file.rel) and not rules.by_path(file.rel, True):
+            if options.archives and ARCHIVE.search(file.rel) and not rules.by_path(file.rel, True):
                 yield from _archive(file, options, tally, trees)
             else:
                 yield _loose(file, options, tally, trees)
@@ -193,9 +201,9 @@ def _archive(file: RawFile, options: Any, tally: Tally, trees: _TreeLicences) ->
             reason = "" if member.reject == "too_large" else member.reject
             reason = reason or _by_name(member.name, member.size, options)
             if reason or member.data is None:
-                reason = _MEMBER_REASONS.get(reason, reason) or member.reject
-                kind: Literal["policy", "error"] = "error" if reason in _MEMBER_ERRORS else "policy"
-                detail = _MEMBER_ERRORS.get(reason, "")
+                reason = MEMBER_REASONS.get(reason, reason) or member.reject
+                kind: Literal["policy", "error"] = "error" if reason in MEMBER_ERRORS else "policy"
+                detail = MEMBER_ERRORS.get(reason, "")
                 yield Reject(reason, file.rel, member.index, detail, key, kind, raw_bytes=member.size)
                 continue
             licence, where = nearest(member.name, inside) if inside else (outside, above)
@@ -204,16 +212,6 @@ def _archive(file: RawFile, options: Any, tally: Tally, trees: _TreeLicences) ->
     except CorruptInput as error:
         reason = "corrupt_file" if file.size else "empty_file"
         yield Reject(reason, file.rel, 0, str(error), kind="error", records=0)
-
-
-_MEMBER_REASONS = {"link": "symlink", "truncated": "truncated_record"}
-_MEMBER_ERRORS = {
-    "unsafe_path": "its name would lead out of the folder that the archive is unpacked into",
-    "truncated_record": "the archive ends inside this member",
-    "corrupt": "its stored bytes do not unpack to what their checksum or length says",
-    "encrypted": "it is encrypted",
-    "unsupported": "a sparse file, or a compression other than stored and deflate",
-}
 
 
 def _licences_inside(file: RawFile) -> dict[str, str | None]:

@@ -24,6 +24,7 @@ from pile_curate.errors import CorruptInput
 from pile_curate.files import RawFile, RawStream, RecordCounter, Tally, open_raw
 from pile_curate.sources.base import (
     SPLIT_BYTES,
+    About,
     Document,
     Outcome,
     Raw,
@@ -88,6 +89,15 @@ class JsonlSource(SourceFormat):
     suffixes = (".jsonl", ".jsonl.zst", ".jsonl.gz", ".ndjson")
     libraries = ("orjson",)
     Options = JsonlOptions
+    about = About(
+        publisher="Corpora in lm_dataformat (OpenWebText2, BookCorpus2, Books3)",
+        where="https://github.com/leogao2/lm_dataformat",
+        licence="as the corpus says",
+        consent="public",
+        size="any",
+        splits="plain files at lines; compressed ones a file a task",
+        example="*.jsonl.zst",
+    )
 
     def splits(self, files: Sequence[RawFile], options: Any, target: int = SPLIT_BYTES) -> list[Split]:
         """Cut plain files above ``target`` bytes at line ends; pack the rest whole."""

@@ -22,6 +22,7 @@ from pile_curate.extract.xml import XmlError, parse_element
 from pile_curate.files import RawFile, Tally
 from pile_curate.sources.base import (
     SPLIT_BYTES,
+    About,
     Document,
     Outcome,
     Raw,
@@ -101,6 +102,15 @@ class MediaWikiSource(SourceFormat):
     summary: ClassVar[str] = "MediaWiki XML exports (Wikipedia): wikitext to prose"
     suffixes: ClassVar[tuple[str, ...]] = (".xml", ".xml.bz2", ".xml.gz", ".xml.zst", ".bz2")
     Options: ClassVar[type[SourceOptions]] = MediaWikiOptions
+    about: ClassVar[About] = About(
+        publisher="Wikimedia and any MediaWiki",
+        where="https://dumps.wikimedia.org",
+        licence="CC-BY-SA-4.0",
+        consent="author",
+        size="about 22 GB for English Wikipedia as multistream bz2",
+        splits="plain files at pages, multistream bz2 at streams",
+        example="*wiki-*-pages-articles-multistream.xml.bz2",
+    )
 
     def splits(self, files: Sequence[RawFile], options: Any, target: int = SPLIT_BYTES) -> list[Split]:
         """Cut plain files at pages, multistream bzip2 at streams that begin with a page."""

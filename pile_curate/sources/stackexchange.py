@@ -26,6 +26,7 @@ from pile_curate.extract.xml import XmlError, parse_element
 from pile_curate.files import RawFile, Tally
 from pile_curate.sources.base import (
     SPLIT_BYTES,
+    About,
     Document,
     Outcome,
     Raw,
@@ -98,6 +99,15 @@ class StackExchangeSource(SourceFormat):
     summary: ClassVar[str] = "Stack Exchange dumps (Posts.xml): a question with its best answers"
     suffixes: ClassVar[tuple[str, ...]] = ("Posts.xml", "Posts.xml.gz", "Posts.xml.zst", "Posts.xml.bz2")
     Options: ClassVar[type[SourceOptions]] = StackExchangeOptions
+    about: ClassVar[About] = About(
+        publisher="Stack Exchange, at the Internet Archive",
+        where="https://archive.org/details/stackexchange",
+        licence="CC-BY-SA-4.0",
+        consent="author",
+        size="about 100 GB for Posts.xml of Stack Overflow",
+        splits="plain files at rows; threads meet once, by question",
+        example="*/Posts.xml",
+    )
     threaded: ClassVar[bool] = True
 
     def discover(self, root: str, patterns: Sequence[str], options: StackExchangeOptions) -> list[RawFile]:

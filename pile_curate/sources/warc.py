@@ -23,7 +23,7 @@ from pile_curate.extract.encoding import charset_of, decode, public_name
 from pile_curate.extract.html import HtmlOptions, extract
 from pile_curate.extract.http import HttpError, Response, parse_headers, parse_response
 from pile_curate.files import RawStream, Tally
-from pile_curate.sources.base import Document, Outcome, Raw, Reject, SourceFormat, SourceOptions, Split
+from pile_curate.sources.base import About, Document, Outcome, Raw, Reject, SourceFormat, SourceOptions, Split
 from pile_curate.sources.warc_counter import (
     MAX_HEADER_BYTES,
     MAX_RECORD_BYTES,
@@ -73,6 +73,15 @@ class WarcSource(SourceFormat):
     suffixes = (".warc", ".warc.gz", ".warc.zst", ".warc.wet.gz")
     libraries = ("resiliparse", "brotli", "zstandard")
     Options = WarcOptions
+    about = About(
+        publisher="Common Crawl and other web archives",
+        where="https://commoncrawl.org/get-started",
+        licence="per page, unknown",
+        consent="tos",
+        size="about 90 TB a crawl as WARC, 9 TB as WET",
+        splits="one file a task (Common Crawl writes 90,000 files of 1 GB a crawl)",
+        example="CC-MAIN-*.warc.gz",
+    )
 
     def frames(self, split: Split, options: Any, tally: Tally) -> Iterator[Raw | Reject]:
         """Yield one ``Raw`` a response or conversion record; ``record`` is its decompressed byte offset."""
