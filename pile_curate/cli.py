@@ -77,7 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--seed", type=int, default=0, help="seed of the shuffle (default: %(default)s)")
     export.add_argument("--master", help="Spark master (default: local[*,4])")
 
-    command("sources", "List the raw formats that can be read.", _sources)
+    sources = command(
+        "sources", "List the raw formats: origin, licence, consent, size, how they split.", _sources
+    )
+    sources.add_argument("format", nargs="?", help="one format, with its options and an entry for a recipe")
+    sources.add_argument("--json", action="store_true", help="print as JSON")
     command("stages", "List the stages in order, with what they read and write.", _stages)
     command("env", 'Print shell lines for a plain spark-submit: eval "$(pile-curate env)".', _env)
     command("doctor", "Say what was found on this machine and how to mend what is missing.", _doctor)
@@ -188,10 +192,15 @@ def _materialize(args: argparse.Namespace) -> int:
 
 
 def _sources(args: argparse.Namespace) -> int:
-    from pile_curate.sources import SOURCES
+    import json
 
-    for name, fmt in SOURCES.items():
-        print(f"{name:15s} {fmt.summary}")
+    from pile_curate.sources import SOURCES, listing
+
+    chosen = [listing.find(args.format)] if args.format else list(SOURCES.values())
+    if args.json:
+        print(json.dumps([listing.facts(fmt) for fmt in chosen], indent=1, ensure_ascii=False))
+    else:
+        print(listing.details(chosen[0]) if args.format else listing.listing())
     return 0
 
 

@@ -246,11 +246,13 @@ def build_mixture(
     parts: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]],
     licences: Mapping[str, Mapping[str, int]],
     tokenizer: Mapping[str, Any],
+    left_out: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the mixture document that the trainer, ``materialize`` and the report read.
 
     ``shards`` lists each source's shard files, ``parts`` its token parts by split, ``licences`` its kept
-    documents by SPDX expression. Paths are relative to the output directory. ``digest`` covers what the
+    documents by SPDX expression; ``left_out`` says why a source of the recipe has no row. Paths are relative to the
+    output directory. ``digest`` covers what the
     mixture means (asked, achieved, available, licences, tokenizer), not how files were cut or named, so it
     is the same for every partitioning.
     """
@@ -288,6 +290,7 @@ def build_mixture(
         "total": made.total,
         "max_epochs": made.max_epochs,
         "model": {"seed": recipe.seed, **recipe.model.model_dump(exclude_none=True)},
+        **({"left_out": dict(sorted(left_out.items()))} if left_out else {}),
     }
     known = {key: tokenizer.get(key) for key in ("sha256", "vocab_size", "eos_id")}
     digest = hashing.fingerprint({**meaning, "sources": sources, "tokenizer": known})

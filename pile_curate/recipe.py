@@ -106,7 +106,7 @@ class Recipe(RecipeFile):
                 }
             case "decide":
                 return {
-                    "licences": self.licences,
+                    "licences": self.licences if isinstance(self.licences, str) else sorted(self.licences),
                     "sources": {n: _decide_part(s) for n, s in everyone.items()},
                 }
             case "dedup":
@@ -230,11 +230,14 @@ def _build(
     if findings or recipe is None:
         raise RecipeError(to_problems(findings, lines), origin)
     recipe = _with_absolute_paths(recipe, folder)
-    for source, chosen in zip(recipe.sources, options, strict=True):
+    chosen_options = {s.name: chosen for s, chosen in zip(recipe.sources, options, strict=True)}
+    on = recipe.model_copy(update={"sources": tuple(s for s in recipe.sources if s.enabled)})
+    on._folder, recipe = recipe._folder, on
+    for source in recipe.sources:
         root = _absolute(inputs[source.name], os.getcwd()) if source.name in inputs else ""
         is_prose = prose.get(source.format, True)
         recipe._settings[source.name] = settle(
-            recipe, source, chosen, prose=is_prose, resolve=recipe.resolve, root=root
+            recipe, source, chosen_options[source.name], prose=is_prose, resolve=recipe.resolve, root=root
         )
     return recipe
 
@@ -242,6 +245,8 @@ def _build(
 def _with_absolute_paths(recipe: Recipe, folder: str) -> Recipe:
     """Make the paths of the language model and the tokenizer absolute, so that every process finds them."""
     updates: dict[str, Any] = {}
+    if recipe.opt_out is not None:
+        updates["opt_out"] = _absolute(recipe.opt_out, folder)
     model = recipe.language_model
     if model is not None:
         pinned = model.model_copy(update={"path": _absolute(model.path, folder)})

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from pile_curate.components import UNCONSENTED
 from pile_curate.recipe_errors import did_you_mean, show
 from pile_curate.recipe_models import DedupRules, Mixture, QualityRules, Splits
 from pile_curate.recipe_yaml import Finding, Loc
@@ -41,6 +42,7 @@ def contradictions(raw: Mapping[str, Any], formats: Mapping[str, type[BaseModel]
         (("sources", i), s) for i, s in enumerate(_list(raw.get("sources"))) if isinstance(s, dict)
     ]
     yield from _names(sources)
+    yield from _consent(raw, sources)
     for loc, source in sources:
         yield from _source(loc, source, formats)
     yield from _mixture(raw, sources)
@@ -69,6 +71,27 @@ def _names(sources: list[tuple[Loc, dict[str, Any]]]) -> Iterator[Finding]:
                 f"{show(name)} is the name of sources[{first[name]}] already; names must differ",
             )
         first.setdefault(name, int(loc[1]))
+
+
+def _consent(raw: Mapping[str, Any], sources: list[tuple[Loc, dict[str, Any]]]) -> Iterator[Finding]:
+    """Refuse what nobody agreed to, unless the recipe says that it is meant."""
+    if sources and all(source.get("enabled") is False for _, source in sources):
+        yield Finding(("sources",), "are all off; enable one at least")
+    for loc, source in sources:
+        name, consent = source.get("pile_set_name"), source.get("consent")
+        if name in UNCONSENTED and consent in ("author", "tos"):
+            yield Finding(
+                (*loc, "consent"),
+                f'{show(consent)} is not so: nobody agreed to {name}; write "public", or another pile_set_name if '
+                "these are other documents",
+            )
+        off = source.get("enabled") is False or raw.get("allow_unconsented") is True
+        if consent == "public" and not off:
+            yield Finding(
+                (*loc, "consent"),
+                '"public" means that nobody agreed to this use, and such sources are refused; write enabled: false, '
+                "or allow_unconsented: true at the top of the recipe if you may use it",
+            )
 
 
 def _source(loc: Loc, source: dict[str, Any], formats: Mapping[str, type[BaseModel]]) -> Iterator[Finding]:

@@ -260,6 +260,11 @@ QualityChoice = Annotated[
     Annotated[QualityRules, Tag("~settings")] | Annotated[tuple[QualityItem, ...], Tag("~list")] | Off,
     Discriminator(_shape),
 ]
+LicenceChoice = Annotated[
+    Annotated[Literal["any", "permissive"], Tag("~word")]
+    | Annotated[tuple[Licence, ...], Field(min_length=1), Tag("~list")],
+    Discriminator(_shape),
+]
 DedupChoice = Annotated[Annotated[DedupRules, Tag("~settings")] | Off, Discriminator(_shape)]
 
 
@@ -279,7 +284,9 @@ class SourceSpec(Strict):
     """SPDX expression that holds where a document names no licence of its own; LicenseRef-NAME for others."""
     consent: Consent
     """Who agreed, in The Pile's tiers: ``author`` (the authors, or nobody needs to), ``tos`` (the terms of
-    service allow it), ``public`` (it is merely public)."""
+    service allow it), ``public`` (it is merely public: refused unless ``allow_unconsented``)."""
+    enabled: bool = True
+    """Whether the source is read at all; one that is off is checked and otherwise as if it were not there."""
     pile_set_name: Annotated[str, Field(min_length=1)] | None = None
     """Name written to ``meta.pile_set_name`` of each shard row; default: ``name``."""
     weight: Annotated[float, Field(gt=0)] | None = None
@@ -319,8 +326,15 @@ class RecipeFile(Strict):
     """Language rule of prose sources, or ``off``."""
     quality: QualityChoice = QualityRules()
     """Quality rules of prose sources: settings, a list of presets and rules, or ``off``."""
-    licences: Literal["any"] = "any"
-    """Which licences may enter the corpus."""
+    licences: LicenceChoice = "any"
+    """Which licences may enter the corpus: ``any``; ``permissive`` (public domain, or no more than attribution and
+    notice are asked for); or a list of SPDX ids. A document under others is dropped, and the mixture is planned
+    over what is left."""
+    allow_unconsented: bool = False
+    """Whether sources may be read whose ``consent`` is ``public``: nobody agreed to their use."""
+    opt_out: Annotated[str, Field(min_length=1)] | None = None
+    """A list of urls, domains, ids and authors that must not be in the corpus (a text file, relative to the
+    recipe's folder); see ``pile_curate.opt_out``."""
     dedup: DedupChoice = DedupRules()
     """Near- and exact-duplicate removal, or ``off``."""
     splits: Splits = Splits()

@@ -55,7 +55,7 @@ def group_rows(table: pa.Table) -> tuple[Ints, Ints, npt.NDArray[np.int64]]:
 
 def url_words(part: Part) -> tuple[Hashes, Ints]:
     """Return the keys of a part's normalised URLs as (rows, 2) uint64, and the rows that have one."""
-    from pile_curate.dedup.urls import url_keys
+    from pile_curate.urls import url_keys
 
     if part.urls is None:
         return np.zeros((part.rows, 2), np.uint64), np.zeros(0, np.int64)

@@ -32,7 +32,6 @@ from pile_curate.dedup.minhash import MINHASH_VERSION
 from pile_curate.dedup.older import Older
 from pile_curate.dedup.parts import Part
 from pile_curate.dedup.results import Found, Output, dropped_rows
-from pile_curate.dedup.urls import URLS_VERSION
 from pile_curate.errors import DatasetChanged, InputError
 from pile_curate.files import atomic_write, sha256_file
 from pile_curate.manifest import FileEntry
@@ -49,6 +48,7 @@ from pile_curate.row_files import (
 )
 from pile_curate.row_keys import NATURAL, NEGATIVE
 from pile_curate.row_writers import OutFile, write_kept
+from pile_curate.urls import URLS_VERSION
 
 T = TypeVar("T")
 R = TypeVar("R")

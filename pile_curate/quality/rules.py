@@ -1,13 +1,14 @@
 """Judge measured documents: published presets and the recipe's own rules, vectorised over Arrow columns.
 
-The order is fixed, so that "why was it dropped?" has one answer: allowed language, language score, the
-presets in the order of the recipe, then the recipe's rules. Every failed rule is listed besides.
+The order is fixed, so that "why was it dropped?" has one answer: the caller's tests (opt-out, licence), allowed
+language, language score, the presets in the order of the recipe, then the recipe's rules. Every failed rule is listed besides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -132,15 +133,17 @@ def _show(value: Any) -> str:
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
-def evaluate(batch: pa.RecordBatch, settings: Settings) -> dict[str, list[Any]]:
+def evaluate(batch: pa.RecordBatch, settings: Settings, before: Iterable[Test] = ()) -> dict[str, list[Any]]:
     """Return, for each row, the first failed rule ("" if none), what was measured, what is allowed, and all failed.
+
+    ``before`` are tests of the caller's that come before the source's rules.
 
     Keys ``rule``, ``measured``, ``threshold`` (strings) and ``failed`` (list of strings), in row order.
     """
     n = batch.num_rows
     rule, measured, threshold = [""] * n, [""] * n, [""] * n
     failed: list[list[str]] = [[] for _ in range(n)]
-    for test in tests(batch, settings):
+    for test in chain(before, tests(batch, settings)):
         for row in np.flatnonzero(test.failed):
             if not failed[row]:
                 rule[row], threshold[row] = test.name, test.threshold

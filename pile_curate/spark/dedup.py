@@ -11,7 +11,6 @@ from pile_curate.dedup.minhash import MINHASH_VERSION
 from pile_curate.dedup.parts import Part
 from pile_curate.dedup.planted import plant
 from pile_curate.dedup.results import Output
-from pile_curate.dedup.urls import URLS_VERSION
 from pile_curate.errors import SetupError
 from pile_curate.manifest import Attempt, Manifest
 from pile_curate.recipe import Recipe
@@ -19,6 +18,7 @@ from pile_curate.row_files import RowSplit
 from pile_curate.row_parquet import listed
 from pile_curate.spark import survivors
 from pile_curate.spark.stage import Context, Result, Stage
+from pile_curate.urls import URLS_VERSION
 
 ENGINES = ("auto", "spark", "local")
 

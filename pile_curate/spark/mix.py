@@ -64,13 +64,34 @@ def _parts(context: Context) -> dict[str, dict[str, list[dict[str, Any]]]]:
     return found
 
 
+def _left_out(context: Context, counts: list[SourceCounts]) -> dict[str, str]:
+    """Return the sources that the licence rule or the opt-out list emptied, and why: the others share their weight.
+
+    A source that is empty for another reason stays, and is the planner's error.
+    """
+    dropped = context.manifest("eligibility").facts["dropped"]
+    found: dict[str, str] = {}
+    for source in counts:
+        rules = dropped.get(source.name, {})
+        policies = {rule: rules[rule] for rule in ("opt_out", "licence") if rules.get(rule)}
+        if policies and not source.train.documents:
+            found[source.name] = ", ".join(
+                f"{rule} dropped {count} documents" for rule, count in policies.items()
+            )
+    return found
+
+
 def _work(context: Context, attempt: Attempt) -> Result:
     recipe = context.recipe
+    counts = counts_of(context)
+    left_out = _left_out(context, counts)
     asks = [
-        Ask(spec.name, weight=spec.weight, epochs=spec.epochs, tokens=spec.tokens) for spec in recipe.sources
+        Ask(spec.name, weight=spec.weight, epochs=spec.epochs, tokens=spec.tokens)
+        for spec in recipe.sources
+        if spec.name not in left_out
     ]
     planned = plan(
-        counts_of(context),
+        [source for source in counts if source.name not in left_out],
         asks,
         unit=recipe.mixture.unit,
         total=recipe.mixture.total,
@@ -86,6 +107,7 @@ def _work(context: Context, attempt: Attempt) -> Result:
         parts=_parts(context),
         licences=context.manifest("metadata").facts["licences"],
         tokenizer=tokenizer,
+        left_out=left_out,
     )
     path = os.path.join(attempt.directory, "mixture.json")
     atomic_write(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
@@ -112,4 +134,4 @@ def mixture_of(context: Context) -> dict[str, Any]:
     return found
 
 
-STAGE = Stage("mix", "mixture", 1, ("shards", "tokens", "metadata"), _work, publish=_publish)
+STAGE = Stage("mix", "mixture", 1, ("eligibility", "shards", "tokens", "metadata"), _work, publish=_publish)

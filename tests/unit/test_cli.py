@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from pile_curate import __version__, cli, errors, manifest, schema
+from pile_curate.components import COMPONENTS
+from pile_curate.sources import SOURCES
 from pile_curate.spark import pipeline
 from pile_curate.spark.submit import explain, guarded
 from pile_curate.tables import PartWriter
@@ -99,9 +101,17 @@ def test_version_and_mistakes_in_arguments(capsys):
 
 def test_sources_and_stages(call):
     status, out, _ = call("sources")
-    assert status == 0 and [line.split()[0] for line in out.splitlines()] == [
-        "warc", "mediawiki", "stackexchange", "gutenberg", "code", "jsonl",
-    ]  # fmt: skip
+    blocks = [block.split(":")[0] for block in out.split("\n\n")]
+    assert status == 0 and set(SOURCES) < set(blocks)
+    for word in ("from", "licence", "size", "splits", "paths"):
+        assert len(re.findall(rf"^    {word} ", out, re.M)) == len(SOURCES)
+    assert all(component.name in out for component in COMPONENTS)
+    status, out, _ = call("sources", "jsonl")
+    assert status == 0 and "text_key (default 'text')" in out and "format: jsonl" in out
+    status, out, _ = call("sources", "--json")
+    assert [fmt["name"] for fmt in json.loads(out)] == list(SOURCES)
+    status, _, told = call("sources", "jsonL")
+    assert status == 2 and "did you mean 'jsonl'" in told
     status, out, _ = call("stages")
     assert status == 0 and [line.split()[0] for line in out.splitlines()] == list(pipeline.BY_NAME)
 

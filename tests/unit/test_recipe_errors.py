@@ -66,7 +66,7 @@ sources:
     format: code
     paths: [../a, /b]
     licence: MIT
-    consent: public
+    consent: author
     consent: tos
     options: {langs: [1], keep: x}
     tokens: 1e6
@@ -269,3 +269,24 @@ def test_dedups_levels_say_what_is_allowed() -> None:
     found = of(dedup={"verify": "none", "minimum_agreement": 3})
     assert 'no effect with verify "none"' in found["dedup.minimum_agreement"]
     assert '"off"' in of(dedup={"paragraphs": True})["dedup.paragraphs"]
+
+
+def fine(*sources: dict[str, Any], **top: Any) -> tuple[str, ...]:
+    raw = {"version": 1, "name": "demo", "sources": list(sources)} | top
+    return parse_recipe(raw, formats=FORMATS, prose={}).names
+
+
+def test_what_nobody_agreed_to_is_refused_unless_it_is_meant() -> None:
+    assert "allow_unconsented: true" in of(source(consent="public"))["sources[0].consent"]
+    assert fine(source(consent="public"), allow_unconsented=True) == ("web",)
+    assert fine(source(), source(name="other", consent="public", enabled=False)) == ("web",)
+
+
+def test_a_component_without_consent_cannot_claim_any() -> None:
+    found = of(source(pile_set_name="Books3", consent="author"), allow_unconsented=True)
+    assert "nobody agreed to Books3" in found["sources[0].consent"]
+
+
+def test_a_source_that_is_off_is_checked_and_not_there() -> None:
+    assert "sources[1].format" in of(source(), source(name="other", enabled=False, format="wrac"))
+    assert "are all off" in of(source(enabled=False))["sources"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pile_curate.dedup.urls import normalise_url, url_keys
+from pile_curate.urls import normalise_url, url_keys
 
 
 @pytest.mark.parametrize(
