@@ -85,7 +85,7 @@ def test_every_problem_of_a_file_is_reported_at_once_with_place_and_line(tmp_pat
         "--input cod": r"no source has this name; did you mean 'code'\?",
         "name": r"required key is missing",
         "version": r"^2 is not allowed; it takes 1 \(line 1\)$",
-        "nam": r"unknown key; did you mean 'name'; allowed here: cleaning, .*\(line 2\)$",
+        "nam": r"unknown key; did you mean 'name'; allowed here: allow_unconsented, cleaning, .*\(line 2\)$",
         "seed": r'"12" is not allowed; it takes a whole number >= 0 .*; write 12 \(line 3\)$',
         "sources[0]": r"exactly one of weight, epochs, tokens; this source has weight and epochs \(line 5\)",
         "sources[0].name": r'"Web" is not allowed; .* matching',
