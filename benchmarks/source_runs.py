@@ -37,16 +37,11 @@ class Extracted:
 
 
 def recipe_of(path: str, inputs: list[str]) -> Recipe:
-    """Load a recipe with ``NAME=DIR`` inputs; ``*=DIR`` is for every source that names no root."""
+    """Load a recipe with ``NAME=DIR`` inputs."""
     formats = {name: fmt.Options for name, fmt in SOURCES.items()}
     prose = {name: fmt.prose for name, fmt in SOURCES.items()}
     given = dict(entry.split("=", 1) for entry in inputs)
-    everyone = given.pop("*", None)
-    recipe = load_recipe(path, formats=formats, prose=prose, inputs=given)
-    if everyone:
-        rest = {spec.name: everyone for spec in recipe.sources if not spec.root and spec.name not in given}
-        recipe = load_recipe(path, formats=formats, prose=prose, inputs=given | rest)
-    return recipe
+    return load_recipe(path, formats=formats, prose=prose, inputs=given)
 
 
 def extract(recipe: Recipe, name: str) -> Extracted:

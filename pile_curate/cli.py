@@ -39,7 +39,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--master", help="Spark master (default: local[*,4])")
     run.add_argument("--partitions", type=int, help="tasks of a map stage (default: three a core)")
     run.add_argument(
-        "--input", action="append", default=[], metavar="NAME=DIR", help="root of a source's paths"
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="root of a source's paths (*=DIR: of every source's)",
     )
     run.add_argument("--update", action="store_true", help="replace datasets whose recipe or input changed")
     run.add_argument(

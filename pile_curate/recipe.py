@@ -17,7 +17,7 @@ from typing import Any, cast
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from pile_curate.errors import Problem, RecipeError
-from pile_curate.recipe_checks import AMOUNTS, contradictions, unknown_inputs
+from pile_curate.recipe_checks import AMOUNTS, EVERY, contradictions, unknown_inputs
 from pile_curate.recipe_errors import from_pydantic, show, to_problems
 from pile_curate.recipe_models import DedupRules, LanguageRule, ModelFile, RecipeFile, SourceSpec
 from pile_curate.recipe_settings import SourceSettings, settle
@@ -160,7 +160,8 @@ def load_recipe(
     """Read, check and resolve a recipe file.
 
     ``formats`` maps each format's name to its Options model, ``prose`` says which formats hold prose
-    (missing: yes), ``inputs`` maps source names to the folders or URIs given on the command line.
+    (missing: yes), ``inputs`` maps source names to the folders or URIs given on the command line; the name ``*``
+    stands for every source that has none otherwise.
     Raises ``RecipeError`` with every problem found.
     """
     try:
@@ -234,7 +235,8 @@ def _build(
     on = recipe.model_copy(update={"sources": tuple(s for s in recipe.sources if s.enabled)})
     on._folder, recipe = recipe._folder, on
     for source in recipe.sources:
-        root = _absolute(inputs[source.name], os.getcwd()) if source.name in inputs else ""
+        given = inputs.get(source.name) or (inputs.get(EVERY) if source.root is None else None)
+        root = _absolute(given, os.getcwd()) if given else ""
         is_prose = prose.get(source.format, True)
         recipe._settings[source.name] = settle(
             recipe, source, chosen_options[source.name], prose=is_prose, resolve=recipe.resolve, root=root

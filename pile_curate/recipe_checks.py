@@ -17,6 +17,8 @@ from pile_curate.recipe_errors import did_you_mean, show
 from pile_curate.recipe_models import DedupRules, Mixture, QualityRules, Splits
 from pile_curate.recipe_yaml import Finding, Loc
 
+EVERY = "*"
+"""In ``--input *=DIR``: every source that has no root otherwise."""
 AMOUNTS = ("weight", "epochs", "tokens")
 _LID_176 = """
 af als am an ar arz as ast av az azb ba bar bcl be bg bh bn bo bpy br bs bxr ca cbk ce ceb ckb co cs cv
@@ -288,7 +290,7 @@ def _rule_list(loc: Loc, quality: Any) -> list[tuple[Loc, dict[str, Any]]]:
 def unknown_inputs(inputs: Mapping[str, str], raw: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield one finding for each ``--input NAME=DIR`` that names no source."""
     names = [str(s.get("name")) for s in _list(raw.get("sources")) if isinstance(s, dict)]
-    for name in sorted(set(inputs) - set(names)):
+    for name in sorted(set(inputs) - {*names, EVERY}):
         close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         yield Finding(

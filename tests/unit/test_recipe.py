@@ -56,6 +56,11 @@ def build(*sources: dict[str, Any], inputs: dict[str, str] | None = None, **top:
     return parse_recipe(raw, formats=FORMATS, prose=PROSE_FORMATS, inputs=inputs, folder="/data")
 
 
+def test_one_input_may_stand_for_every_source_without_a_root() -> None:
+    recipe = build(source(), source("b"), source("c", root="own"), inputs={"*": "/all", "b": "/b"})
+    assert [recipe.root(name) for name in recipe.names] == ["/all", "/b", "/data/own"]
+
+
 def test_a_minimal_recipe_has_the_documented_defaults() -> None:
     recipe = build()
     settings = recipe.settings("web")
