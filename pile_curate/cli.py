@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sources.add_argument("format", nargs="?", help="one format, with its options and an entry for a recipe")
     sources.add_argument("--json", action="store_true", help="print as JSON")
+    command("recipe", "Print a recipe of The Pile's 22 components, to begin your own with.", _recipe)
     command("stages", "List the stages in order, with what they read and write.", _stages)
     command("env", 'Print shell lines for a plain spark-submit: eval "$(pile-curate env)".', _env)
     command("doctor", "Say what was found on this machine and how to mend what is missing.", _doctor)
@@ -205,6 +206,13 @@ def _sources(args: argparse.Namespace) -> int:
         print(json.dumps([listing.facts(fmt) for fmt in chosen], indent=1, ensure_ascii=False))
     else:
         print(listing.details(chosen[0]) if args.format else listing.listing())
+    return 0
+
+
+def _recipe(args: argparse.Namespace) -> int:
+    from importlib.resources import files
+
+    print((files("pile_curate") / "recipes" / "pile.yaml").read_text("utf-8"), end="")
     return 0
 
 
