@@ -230,7 +230,7 @@ class ZipStream:
         try:
             count = zip_count(self.file.path)
             with open_raw(self.file.path) as handle, zipfile.ZipFile(handle) as archive:
-                infos = [info for info in archive.infolist() if not info.is_dir()]
+                infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
         except CorruptInput as error:
             return None, error.why
         except _ERRORS as error:
@@ -260,8 +260,8 @@ class ZipStream:
         head = self.raw.exactly(_LOCAL.size)
         if len(head) < _LOCAL.size or head[:4] != b"PK\x03\x04":
             return False
-        name, extra = struct.unpack_from("<2H", head, 26)
-        return len(self.raw.exactly(name + extra)) == name + extra
+        rest = int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
+        return len(self.raw.exactly(rest)) == rest
 
     def _scanned(self) -> Iterator[ZipMember]:
         """Walk local headers as far as they are whole."""

@@ -12,7 +12,7 @@ The Pile's own extraction took what follows the first heading with BACKGROUND in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -70,7 +70,7 @@ def type_of(number: str) -> str:
     """Return what a plain number's letters say the document is."""
     if len(number) == 11 and number.isdigit():
         return "application"
-    return _TYPES.get(re.match(r"[A-Z]*", number)[0], "other")  # type: ignore[index]
+    return _TYPES.get(number.rstrip("0123456789"), "other")
 
 
 def iso_date(date: str) -> str:
@@ -191,7 +191,7 @@ def background(blocks: Sequence[Block]) -> list[Block]:
         heading = block.kind == "heading" or (block.kind == "p" and is_heading(block.text))
         kind = heading_kind(block.text) if heading else ""
         left = block.part in ("drawings", "detail") or part == "background"
-        if strong and left and block.part != part and kind != "background":
+        if strong and left and block.part != part:
             break
         if block.part == "background" and not heading:
             # The element names itself, whatever stands over it.
@@ -218,6 +218,25 @@ def background(blocks: Sequence[Block]) -> list[Block]:
     while found and found[-1].kind == "heading":
         found.pop()
     return found if strong else []
+
+
+def opens_background(block: Block) -> bool:
+    """Say whether a block begins a background: by its part, as a heading, or as a paragraph typed as one."""
+    if block.part == "background":
+        return True
+    heading = block.kind == "heading" or (block.kind == "p" and is_heading(block.text))
+    return heading and heading_kind(block.text) == "background"
+
+
+def until_settled(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Yield blocks up to where nothing that follows can change the background: drawings and details after its part."""
+    settled = False
+    for block in blocks:
+        late = block.part in ("drawings", "detail")
+        if settled and late:
+            return
+        settled = settled or (not late and opens_background(block))
+        yield block
 
 
 def summary(blocks: Sequence[Block]) -> list[Block]:

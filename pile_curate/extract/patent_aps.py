@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pile_curate.extract.patent import Block, Part, Patent, ipc_symbol, us_symbol
+from pile_curate.extract.patent import Block, Part, Patent, ipc_symbol, opens_background, us_symbol
 from pile_curate.extract.patent_codes import dot_text
 
 _TAG = re.compile(r"([A-Z][A-Z0-9]{2,3})(?: |\Z)")
@@ -20,6 +20,7 @@ _PARTS: dict[str, Part] = {
     "PARN": "related", "RLAP": "related", "GOVT": "related", "BSUM": "summary", "DRWD": "drawings", "DETD": "detail",
 }  # fmt: skip
 _TEXT_SECTIONS = frozenset(("ABST", "CLMS", "DCLM", *_PARTS))
+_SECTIONS = _TEXT_SECTIONS | frozenset("INVT ASSG PRIR REIS CLAS UREF FREF OREF LREP PCTA".split())
 _RULE = re.compile(r"^[\s_=*.-]*$")
 _COLUMNS = re.compile(r" {2,}")
 _BLANKS = re.compile(r"\s+")
@@ -77,8 +78,10 @@ class _Reader:
 
     def field(self, tag: str, lines: list[str]) -> None:
         """Take one field."""
-        if len(tag) == 4 and tag != "PATN" and not "".join(lines).strip():
+        if tag in _SECTIONS:
             self._section, self._claim = tag, None
+            if tag in _PARTS and any(line.strip() for line in lines):
+                self._text("PAC", lines)  # some files have a section's heading on lines without a tag
         elif self._section in _TEXT_SECTIONS and tag not in ("COD", "APN", "APD", "PSC", "PNO", "ISD"):
             self._text(tag, lines)
         elif tag:
@@ -122,14 +125,23 @@ class _Reader:
             (self.patent.abstract if section == "ABST" else self.patent.description).append(block)
 
 
-def read_aps(data: bytes, *, tables: bool = True) -> Patent:
-    """Read one document, from its ``PATN`` line on; never fails, whatever is missing stays empty."""
+def read_aps(data: bytes, *, tables: bool = True, brief: bool = False) -> Patent:
+    """Read one document, from its ``PATN`` line on; never fails, whatever is missing stays empty.
+
+    ``brief`` stops at the drawings or details that follow a background: the rest cannot change it.
+    """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         text = data.decode("cp1252", "replace")
     reader = _Reader(tables)
     for tag, lines in _fields(text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")):
+        if (
+            brief
+            and tag in ("DRWD", "DETD", "CLMS")
+            and any(map(opens_background, reader.patent.description))
+        ):
+            break
         reader.field(tag, lines)
     patent = reader.patent
     letters = re.match(r"[A-Z]*", patent.number)

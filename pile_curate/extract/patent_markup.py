@@ -8,21 +8,24 @@ from __future__ import annotations
 import re
 from xml.etree.ElementTree import Element
 
-from pile_curate.extract.patent import Block, Patent, ipc_symbol, us_symbol
+from pile_curate.extract.patent import Block, Patent, ipc_symbol, until_settled, us_symbol
 from pile_curate.extract.patent_render import line, render
 from pile_curate.extract.patent_tree import parse
 
 
-def read_markup(data: bytes, *, tables: bool = True, claims: bool = True) -> Patent:
-    """Read one document from its root element on; raises ``TreeError`` for what is no tree at all."""
+def read_markup(data: bytes, *, tables: bool = True, brief: bool = False) -> Patent:
+    """Read one document from its root element on; raises ``TreeError`` for what is no tree at all.
+
+    ``brief`` leaves out abstract and claims, and of the description what follows a background and its summary.
+    """
     root, repairs = parse(data)
     name = root.tag.lower()
     if name == "patdoc":
-        patent = _st32(root, tables, claims)
+        patent = _st32(root, tables, brief)
     elif name == "patent-application-publication":
-        patent = _pap(root, tables, claims)
+        patent = _pap(root, tables, brief)
     else:
-        patent = _v4(root, tables, claims)
+        patent = _v4(root, tables, brief)
     patent.repairs = repairs
     return patent
 
@@ -56,11 +59,14 @@ def _claims(elements: list[Element], data_only: bool = False) -> list[list[str]]
     return found
 
 
-def _blocks(root: Element | None, tables: bool, data_only: bool = False) -> list[Block]:
-    return render(root, tables=tables, data_only=data_only) if root is not None else []
+def _blocks(root: Element | None, tables: bool, brief: bool = False, data_only: bool = False) -> list[Block]:
+    if root is None:
+        return []
+    blocks = render(root, tables=tables, data_only=data_only)
+    return list(until_settled(blocks) if brief else blocks)
 
 
-def _st32(root: Element, tables: bool, claims: bool) -> Patent:
+def _st32(root: Element, tables: bool, brief: bool) -> Patent:
     head = root.find("SDOBI")
     dtd = root.get("DTD", "")
     patent = Patent(
@@ -77,14 +83,14 @@ def _st32(root: Element, tables: bool, claims: bool) -> Patent:
     for party in head.iterfind("B700/B720/B721/PARTY-US/NAM") if head is not None else ():
         name = " ".join(part for part in (_plain(party, "FNM"), _plain(party, "SNM")) if part)
         patent.authors.append(name or _plain(party, "ONM"))
-    patent.abstract = _blocks(root.find("SDOAB"), tables, True)
-    patent.description = _blocks(root.find("SDODE"), tables, True)
-    if claims:
+    patent.description = _blocks(root.find("SDODE"), tables, brief, True)
+    if not brief:
+        patent.abstract = _blocks(root.find("SDOAB"), tables, False, True)
         patent.claims = _claims(root.findall("SDOCL//CLM"), True)
     return patent
 
 
-def _pap(root: Element, tables: bool, claims: bool) -> Patent:
+def _pap(root: Element, tables: bool, brief: bool) -> Patent:
     head = root.find("subdoc-bibliographic-information")
     technical = _find(head, "technical-information")
     patent = Patent(
@@ -106,14 +112,14 @@ def _pap(root: Element, tables: bool, claims: bool) -> Patent:
                 _plain(name, part) for part in ("given-name", "middle-name", "family-name", "name-suffix")
             ]
             patent.authors.append(" ".join(part for part in parts if part))
-    patent.abstract = [b for b in _blocks(root.find("subdoc-abstract"), tables) if b.kind != "heading"]
-    patent.description = _blocks(root.find("subdoc-description"), tables)
-    if claims:
+    patent.description = _blocks(root.find("subdoc-description"), tables, brief)
+    if not brief:
+        patent.abstract = [b for b in _blocks(root.find("subdoc-abstract"), tables) if b.kind != "heading"]
         patent.claims = _claims(root.findall("subdoc-claims//claim"))
     return patent
 
 
-def _v4(root: Element, tables: bool, claims: bool) -> Patent:
+def _v4(root: Element, tables: bool, brief: bool) -> Patent:
     grant = root.tag.lower() == "us-patent-grant"
     head = root.find("us-bibliographic-data-grant" if grant else "us-bibliographic-data-application")
     where = "publication-reference/document-id/"
@@ -132,9 +138,9 @@ def _v4(root: Element, tables: bool, claims: bool) -> Patent:
         dtd=root.get("dtd-version", ""),
     )
     patent.authors = _v4_inventors(head)
-    patent.abstract = _blocks(root.find("abstract"), tables)
-    patent.description = _blocks(root.find("description"), tables)
-    if claims:
+    patent.description = _blocks(root.find("description"), tables, brief)
+    if not brief:
+        patent.abstract = _blocks(root.find("abstract"), tables)
         patent.claims = _claims(root.findall("claims/claim"))
     return patent
 

@@ -7,6 +7,7 @@ have no text and go; a formula in MathML is written on one line, one that is onl
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ProcessingInstruction
 
 from pile_curate.extract.patent import Block, Part
@@ -64,11 +65,14 @@ class _Renderer:
             part = self._parts[-1] or self._said
             self.blocks.append(Block("heading" if kind == "heading" else "p", text, part))
 
-    def walk(self, root: Element) -> list[Block]:
-        """Render everything below ``root``, iteratively, because depth is the input's."""
+    def walk(self, root: Element) -> Iterator[Block]:
+        """Yield the blocks of everything below ``root``, iteratively, because depth is the input's."""
         stack = [(root, iter(root), "", 0)]
         self._enter(root)
         while stack:
+            if self.blocks:
+                yield from self.blocks
+                self.blocks.clear()
             element, children, name, mark = stack[-1]
             child = next(children, None)
             if child is None:
@@ -77,7 +81,7 @@ class _Renderer:
                 if stack:
                     self.text(element.tail, stack[-1][2] == "pdat")
                 continue
-            tag = child.tag
+            tag: object = child.tag  # a function for what is no element
             if tag is ProcessingInstruction:
                 self._instruction(child.text or "")
                 self.text(child.tail, name == "pdat")
@@ -101,7 +105,7 @@ class _Renderer:
                 stack.append((child, iter(child), low, self._open(low)))
                 self._enter(child)
         self.flush()
-        return self.blocks
+        yield from self.blocks
 
     def _enter(self, element: Element) -> None:
         tag = element.tag.lower()
@@ -180,8 +184,8 @@ class _Renderer:
             self._said = part if 'end="lead"' in text else ""
 
 
-def render(root: Element, *, tables: bool = True, data_only: bool = False) -> list[Block]:
-    """Return the blocks below an element. ``data_only``: blanks outside ``PDAT`` mean nothing (ST.32)."""
+def render(root: Element, *, tables: bool = True, data_only: bool = False) -> Iterator[Block]:
+    """Yield the blocks below an element, as they are asked for. ``data_only``: blanks outside ``PDAT`` mean nothing (ST.32)."""
     return _Renderer(tables, data_only).walk(root)
 
 

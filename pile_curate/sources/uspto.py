@@ -66,6 +66,7 @@ _DETAIL = {
     "unclosed": "the document begins but does not end before the next",
     "sequence": "a sequence listing, published beside its patent",
 }
+_NOTICE = (b"opyright", b"OPYRIGHT", b"ask work", b"ask-work", b"ask Work", b"MASK WORK")
 _LINKABLE = re.compile(r"(?:A|A1|A2|A9|B1|B2)\Z")
 
 
@@ -99,7 +100,7 @@ class UsptoSource(SourceFormat):
         where="https://data.uspto.gov/bulkdata/datasets",
         licence="LicenseRef-public-domain-US",
         consent="public",
-        size="about 0.5 TB unpacked: 2,300 weekly files of grants, 1,200 of applications",
+        size="2,500 weekly files of grants and 1,250 of applications, 0.1 to 1 GB each unpacked",
         splits="plain files at documents; a zip or compressed file a task",
         example="**/*.zip",
     )
@@ -236,11 +237,13 @@ def _outcome(raw: Raw, options: UsptoOptions) -> Outcome:
     def reject(reason: str, detail: str, kind: Literal["policy", "error"], key: str = "") -> Reject:
         return Reject(reason, raw.rel, raw.record, detail, key, kind, raw_bytes=size)
 
+    # A rights notice may stand anywhere: where one can be, everything is read.
+    brief = options.text == "background" and not any(word in raw.body for word in _NOTICE)
     try:
         if raw.body.startswith(b"PATN"):
-            patent = read_aps(raw.body, tables=options.tables)
+            patent = read_aps(raw.body, tables=options.tables, brief=brief)
         else:
-            patent = read_markup(raw.body, tables=options.tables, claims=options.text == "full")
+            patent = read_markup(raw.body, tables=options.tables, brief=brief)
     except TreeError as error:
         return reject("bad_markup", str(error), "error")
     number = plain_number(patent.number)

@@ -16,6 +16,7 @@ from pile_curate.discovery import RawFile
 from pile_curate.errors import CorruptInput
 from pile_curate.files import Caps, Tally
 from pile_curate.zip_stream import ZipStream
+from pile_curate.zips import zip_members
 
 NOISE = random.Random(3).randbytes(300_000)
 
@@ -127,6 +128,17 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     found, error, tally = read(tmp_path / "x.zip", sink.getvalue())
     assert [reject for _, _, reject in found] == ["unsafe_path", "link", "unsupported", ""]
     assert not error and tally.records == 1
+
+
+def test_a_member_without_a_name_is_refused(tmp_path: Path) -> None:
+    whole = packed(("x", b"#"), ("good", b"#"), method=zipfile.ZIP_STORED)
+    entry = whole.index(b"PK\x01\x02")
+    # The name's length becomes 0 and the extra field's 1, so that the directory still adds up.
+    nameless = whole[: entry + 28] + b"\0\0\1\0" + whole[entry + 32 :]
+    found, _, tally = read(tmp_path / "x.zip", nameless)
+    assert [reject for _, _, reject in found] == ["unsafe_path", ""] and tally.records == 1
+    file = RawFile(str(tmp_path / "x.zip"), "x.zip", len(nameless))
+    assert [member.reject for member in zip_members(file, Tally(), Caps())] == ["unsafe_path", ""]
 
 
 def test_overlapping_members_and_bombs_are_stopped(tmp_path: Path) -> None:
