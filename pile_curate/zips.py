@@ -88,7 +88,7 @@ def zip_members(file: RawFile, tally: Tally, caps: Caps) -> Iterator[Member]:
             except _ERRORS as error:
                 damage = f"bad zip ({error})"
             if archive is not None:
-                infos = [info for info in archive.infolist() if not info.is_dir()]
+                infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
                 if len(infos) != records:
                     archive, damage = None, f"zip holds {len(infos)} readable entries of {records}"
             if archive is not None:

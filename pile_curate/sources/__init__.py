@@ -10,6 +10,7 @@ from pile_curate.sources.gutenberg import GutenbergSource
 from pile_curate.sources.jsonl import JsonlSource
 from pile_curate.sources.mediawiki import MediaWikiSource
 from pile_curate.sources.stackexchange import StackExchangeSource
+from pile_curate.sources.uspto import UsptoSource
 from pile_curate.sources.warc import WarcSource
 
 SOURCES: Mapping[str, SourceFormat] = {
@@ -19,5 +20,6 @@ SOURCES: Mapping[str, SourceFormat] = {
     "gutenberg": GutenbergSource(),
     "code": CodeSource(),
     "jsonl": JsonlSource(),
+    "uspto": UsptoSource(),
 }
 """Format name, as recipes write it, to its one instance. Adding a source is one file and one line here."""
