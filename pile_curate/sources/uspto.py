@@ -99,7 +99,7 @@ class UsptoSource(SourceFormat):
         publisher="United States Patent and Trademark Office",
         where="https://data.uspto.gov/bulkdata/datasets",
         licence="LicenseRef-public-domain-US",
-        consent="public",
+        consent="author",
         size="2,500 weekly files of grants and 1,250 of applications, 0.1 to 1 GB each unpacked",
         splits="plain files at documents; a zip or compressed file a task",
         example="**/*.zip",
