@@ -86,7 +86,8 @@ def _mostly_preformatted(markup: str) -> bool:
             inside += tag.start() - at
         depth = max(0, depth + (-1 if tag[1] else 1))
         at = tag.end()
-    return (inside + (len(markup) - at if depth else 0)) * 2 > len(markup)
+    inside += len(markup) - at if depth else 0
+    return inside > 0 and inside * 2 > len(_TAG.sub("", markup))
 
 
 def court_text(text: str) -> str:
@@ -139,19 +140,24 @@ def _edges(lines: list[str]) -> list[int]:
 
 
 def _shape(line: str) -> str:
-    return _VARYING.sub("#", " ".join(line.split()).lower())
+    return " ".join(_VARYING.sub("", line.lower()).split())
 
 
 def _without_running_lines(pages: list[list[str]]) -> list[list[str]]:
-    """Drop page numbers, and lines at pages' edges that come back with other numbers; a caption stays once."""
-    seen = Counter(shape for page in pages for shape in {_shape(page[i]) for i in _edges(page)})
-    least = max(2, 0.35 * (len(pages) - 1))
+    """Drop page numbers, and lines that an edge of one of the two pages before or behind has, too, but for numbers.
+
+    Heads differ on left and right pages and change within a volume, so only near pages count. Without a number, the
+    first page's is the caption, and stays.
+    """
+    shapes = [{_shape(page[i]) for i in _edges(page)} - {""} for page in pages]
     out = []
     for number, page in enumerate(pages):
         gone = set()
         for i in _edges(page):
             line = page[i]
-            repeated = seen[_shape(line)] >= least and (number > 0 or any(map(str.isdigit, line)))
+            near = shapes[max(0, number - 2) : number] + shapes[number + 1 : number + 3]
+            repeated = any(_shape(line) in shape for shape in near)
+            repeated = repeated and (number > 0 or any(map(str.isdigit, line)))
             counted = bool(_PAGE_NUMBER.fullmatch(line)) and not _UPPER_ROMAN.fullmatch(line)
             if repeated or counted:
                 gone.add(i)
@@ -175,37 +181,50 @@ def _without_page_numbers(lines: list[str]) -> list[str]:
 
 def _paragraphs(pages: list[list[str]]) -> str:
     """Join the lines that only the margin broke."""
-    lines: list[tuple[str, int]] = []  # a line that is not blank, and how many blank ones stand before it
-    for page in pages:
-        blanks = 0
-        begun = False
-        for line in page:
-            if not line.strip():
-                blanks += 1
-                continue
-            # Blank lines at a page's edges are the page's, not the text's.
-            lines.append((line, blanks if begun else 0))
-            blanks, begun = 0, True
+    lines = [line for page in pages for line in _spaced(page)]
     if not lines:
         return ""
-    inner = Counter(min(blanks, 2) for _, blanks in lines[1:])
-    spacing = 1 if inner[1] > 2 * inner[0] + 8 else 0
-    lengths = sorted(len(line) for line, _ in lines if len(line) > 30)
-    width = lengths[len(lengths) * 9 // 10] if lengths else 0
-    margin = _margin([line for line, _ in lines if len(line) > 0.7 * width])
-    words = Counter(_WORD.findall("\n".join(line for line, _ in lines).lower()))
-    out = [_squeezed(lines[0][0])]
-    for (before, _), (line, blanks) in zip(lines, lines[1:], strict=False):
+    texts = [line for line, _, _ in lines]
+    lengths = sorted(len(line) for line in texts if len(line) > 30)
+    width = lengths[len(lengths) * 9 // 10] if lengths else 60
+    margin = _margin([line for line in texts if len(line) > 0.7 * width])
+    words = Counter(_WORD.findall("\n".join(texts).lower()))
+    out = [_squeezed(texts[0])]
+    before = texts[0]
+    for line, blanks, spacing in lines[1:]:
         piece = _squeezed(line)
         kind = "\n\n" if blanks > spacing else _break(before, line, width, margin)
+        before = line
         if kind:
-            out += (kind, piece)
+            # On a double-spaced page even a line that stands by itself is apart from the next.
+            out += ("\n\n" if blanks else kind, piece)
         elif (hyphen := _ENDING.search(out[-1])) and (word := _BEGINNING.match(piece)):
             keeps = _keeps_hyphen(hyphen[1], word[0], words)
-            out[-1] = (out[-1] if keeps else out[-1][:-1]) + piece
+            out[-1:] = [out[-1] if keeps else out[-1][:-1], piece]
         else:
-            out += (" ", piece) if out[-1][-1] not in "-—" else ("", piece)
+            out += ("" if out[-1][-1] in "-—" else " ", piece)
     return "".join(out)
+
+
+def _spaced(page: list[str]) -> list[tuple[str, int, int]]:
+    """Return a page's lines that are not blank, each with the blank lines before it and the page's spacing, 0 or 1.
+
+    On a double-spaced page most lines have one blank line between them and break off in the middle of a sentence,
+    which paragraphs of one line do not. Blank lines at a page's edges are the page's, not the text's.
+    """
+    found: list[tuple[str, int]] = []
+    blanks = 0
+    for line in page:
+        if line.strip():
+            found.append((line, blanks if found else 0))
+            blanks = 0
+        else:
+            blanks += 1
+    apart = [before for (before, _), (_, blanks) in zip(found, found[1:], strict=False) if blanks == 1]
+    ended = sum(bool(_SENTENCE_END.search(line)) for line in apart)
+    close = sum(blanks == 0 for _, blanks in found[1:])
+    double = len(apart) >= max(3, 2 * close) and 2 * ended < len(apart)
+    return [(line, blanks, int(double)) for line, blanks in found]
 
 
 def _squeezed(line: str) -> str:
@@ -227,7 +246,7 @@ def _break(before: str, line: str, width: int, margin: int) -> str:
     ends = bool(_SENTENCE_END.search(before))
     if indent >= margin + 2 and indent > earlier + 1 and not (lower and full):
         return "\n\n"
-    if full or (lower and not ends and len(before) > 0.45 * width):
+    if full or (lower and (_ENDING.search(before) or not ends and len(before) > 0.45 * width)):
         return ""
     return "\n\n" if ends else "\n"
 

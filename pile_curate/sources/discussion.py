@@ -159,10 +159,11 @@ def discussion(
         return outcomes + [unused(part, "post_not_used", f"the post is not: {reason}") for part in used]
     document = finish(post, [comment for comment, _ in shown])
     named = options.names == "text"
-    document.text = _head(post, named)
+    text = [_head(post, named)]
     for index, (comment, depth) in enumerate(shown):
-        document.text += _REPLY if depth else _TOP if index else _POST
-        document.text += f"{comment.author}\n\n{comment.text}" if named and comment.author else comment.text
+        text.append(_POST if not index else _REPLY if depth else _TOP)
+        text.append(f"{comment.author}\n\n{comment.text}" if named and comment.author else comment.text)
+    document.text = "".join(text)
     document.records = post.records + sum(part.records for part in used)
     document.raw_bytes = post.raw_bytes + sum(part.raw_bytes for part in used)
     outcomes.append(document)

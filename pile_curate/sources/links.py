@@ -38,6 +38,7 @@ def resolve(pairs: Iterable[tuple[Ints, Ints]], count: int) -> tuple[Ints, Ints]
         at += len(some)
     nodes, parents = _distinct(nodes, parents)
     up = _ancestors(nodes, parents)
+    own = parents == nodes
     del parents
     top = up
     for _ in range(len(nodes).bit_length() + 1):
@@ -48,8 +49,8 @@ def resolve(pairs: Iterable[tuple[Ints, Ints]], count: int) -> tuple[Ints, Ints]
     roots = np.empty(len(nodes), np.int64)
     for at in range(0, len(nodes), _STEP):
         piece = top[at : at + _STEP]
-        # Jumping ends on some node of a circle, too; but only a root is its own ancestor.
-        roots[at : at + _STEP] = np.where(up[piece] == piece, nodes[piece], LOOP)
+        # Jumping ends on some node of a circle, too; but only a root is its own ancestor without saying so.
+        roots[at : at + _STEP] = np.where((up[piece] == piece) & ~own[piece], nodes[piece], LOOP)
     return nodes, roots
 
 
