@@ -92,10 +92,9 @@ def _mostly_preformatted(markup: str) -> bool:
 
 def court_text(text: str) -> str:
     """Return a PDF file's text as paragraphs; pages are apart by form feeds, as ``pdftotext`` writes them."""
-    pages = []
-    for page in text.replace("\r\n", "\n").replace("\r", "\n").replace("\xad", "-").split("\f"):
-        lines = _without_line_numbers([line.rstrip().expandtabs(8) for line in page.split("\n")])
-        pages.append([_CAPTION.sub("", line) for line in lines if not _RULE.fullmatch(line)])
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\xad", "-").expandtabs(8)
+    pages = _without_line_numbers([[line.rstrip() for line in page.split("\n")] for page in text.split("\f")])
+    pages = [[_CAPTION.sub("", line) for line in page if not _RULE.fullmatch(line)] for page in pages]
     if len(pages) > 1:
         pages = _without_running_lines(pages)
     else:
@@ -103,22 +102,39 @@ def court_text(text: str) -> str:
     return _paragraphs(pages)
 
 
-def _without_line_numbers(lines: list[str]) -> list[str]:
-    """Drop the numbers that pleading paper has in its margin: 1, 2, 3 … at the beginnings of lines."""
-    lines = [line for line in lines if not _is_counting(line)]
+def _without_line_numbers(pages: list[list[str]]) -> list[list[str]]:
+    """Drop the numbers that pleading paper has in its margin: 1, 2, 3 … at the beginnings of lines.
+
+    Eight on one page show what paper it is; on the other pages of the same text two are enough then.
+    """
+    pages = [[line for line in page if not _is_counting(line)] for page in pages]
+    marks = [_margin_numbers(page) for page in pages]
+    if not any(len(found) >= 8 for found in marks):
+        return pages
+    return [
+        _unnumbered(page, found) if len(found) >= 2 else page
+        for page, found in zip(pages, marks, strict=True)
+    ]
+
+
+def _margin_numbers(lines: list[str]) -> dict[int, int]:
+    """Return which lines begin with 1, 2, 3 …, and how long that is; none if too few of the page's lines do."""
     marks: dict[int, int] = {}
-    visible = alone = 0
+    alone = 0
     for index, line in enumerate(lines):
-        visible += bool(line)
         found = _PLEADING.match(line)
         if found and int(found[1]) == len(marks) + 1:
             marks[index] = found.end()
             alone += found.end() == len(line)
-    if len(marks) < 8 or (2 * len(marks) < visible and alone < len(marks)):
-        return lines
-    if 2 * len(marks) < visible and max(marks) - min(marks) > 3 * len(marks):
-        return lines
-    bare = alone == len(marks)
+    if not marks:
+        return marks
+    # A column of bare numbers stands together; numbers before text are at half of the lines or more.
+    together = alone == len(marks) and max(marks) - min(marks) <= 3 * len(marks)
+    return marks if together or 2 * len(marks) >= sum(map(bool, lines)) else {}
+
+
+def _unnumbered(lines: list[str], marks: dict[int, int]) -> list[str]:
+    bare = all(len(lines[i]) == end for i, end in marks.items())
     return [
         # A space for each character that goes keeps the indents comparable.
         " " * marks[i] + line[marks[i] :] if i in marks else line

@@ -83,6 +83,9 @@ def test_the_numbers_of_pleading_paper_go() -> None:
         "surveyor."
     )
     assert court_text(numbered) == expected
+    short = "\f 1        It is so ordered, with costs to the board, which\n 2   pays the surveyor.\n"
+    ordered = "It is so ordered, with costs to the board, which pays the surveyor."
+    assert court_text(numbered + short) == f"{expected}\n\n{ordered}"
     apart = "".join(f"{i}\n" for i in range(1, 29)) + "\n" + "\n".join(words) + "\n"
     assert court_text(apart) == expected
     across = " ".join(map(str, range(1, 29))) + "\n" + "\n".join(words)
