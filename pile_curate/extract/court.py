@@ -27,12 +27,12 @@ _PAGE_NUMBER = re.compile(
 _UPPER_ROMAN = re.compile(r"\s*[IVXL]+\s*")
 _RULE = re.compile(r"\s*[_=*~—–-]{5,}\s*|\s*[)(|:§]\s*")
 _CAPTION = re.compile(r"\s{2,}[)|§]\s*$")
+_BRACKETS = frozenset(")|§")
 _VARYING = re.compile(r"\d+|\b[ivxl]+\b")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _ENDING = re.compile(r"([^\W\d_]+)-$")
 _BEGINNING = re.compile(r"[^\W\d_]+")
 _COMPOUNDS = frozenset("self well non quasi cross ex ill so-called post anti half all one two three".split())
-_SENTENCE_END = re.compile(r"[.?!:;][\"'”’)\]]*$")
 
 _SPOT = re.compile(
     r"<(span|a|div|sup|page-number|pagenumber|footnotemark)\b([^<>]*)>([^<>]{0,60})</\1\s*>", re.I
@@ -94,7 +94,14 @@ def court_text(text: str) -> str:
     """Return a PDF file's text as paragraphs; pages are apart by form feeds, as ``pdftotext`` writes them."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\xad", "-").expandtabs(8)
     pages = _without_line_numbers([[line.rstrip() for line in page.split("\n")] for page in text.split("\f")])
-    pages = [[_CAPTION.sub("", line) for line in page if not _RULE.fullmatch(line)] for page in pages]
+    pages = [
+        [
+            _CAPTION.sub("", line) if line[-1:] in _BRACKETS else line
+            for line in page
+            if not _RULE.fullmatch(line)
+        ]
+        for page in pages
+    ]
     if len(pages) > 1:
         pages = _without_running_lines(pages)
     else:
@@ -145,6 +152,8 @@ def _unnumbered(lines: list[str], marks: dict[int, int]) -> list[str]:
 
 def _is_counting(line: str) -> bool:
     """Say whether a line is only 1 2 3 4 …, a margin read across."""
+    if line.lstrip()[:2] != "1 ":
+        return False
     numbers = line.split()
     return len(numbers) >= 8 and numbers == [str(i) for i in range(1, len(numbers) + 1)]
 
@@ -204,7 +213,8 @@ def _paragraphs(pages: list[list[str]]) -> str:
     lengths = sorted(len(line) for line in texts if len(line) > 30)
     width = lengths[len(lengths) * 9 // 10] if lengths else 60
     margin = _margin([line for line in texts if len(line) > 0.7 * width])
-    words = Counter(_WORD.findall("\n".join(texts).lower()))
+    hyphens = any(line[-1] == "-" for line in texts)
+    words = Counter(_WORD.findall("\n".join(texts).lower())) if hyphens else Counter()
     out = [_squeezed(texts[0])]
     before = texts[0]
     for line, blanks, spacing in lines[1:]:
@@ -214,7 +224,7 @@ def _paragraphs(pages: list[list[str]]) -> str:
         if kind:
             # On a double-spaced page even a line that stands by itself is apart from the next.
             out += ("\n\n" if blanks else kind, piece)
-        elif (hyphen := _ENDING.search(out[-1])) and (word := _BEGINNING.match(piece)):
+        elif out[-1][-1] == "-" and (hyphen := _ENDING.search(out[-1])) and (word := _BEGINNING.match(piece)):
             keeps = _keeps_hyphen(hyphen[1], word[0], words)
             out[-1:] = [out[-1] if keeps else out[-1][:-1], piece]
         else:
@@ -237,10 +247,14 @@ def _spaced(page: list[str]) -> list[tuple[str, int, int]]:
         else:
             blanks += 1
     apart = [before for (before, _), (_, blanks) in zip(found, found[1:], strict=False) if blanks == 1]
-    ended = sum(bool(_SENTENCE_END.search(line)) for line in apart)
+    ended = sum(_ends_sentence(line) for line in apart)
     close = sum(blanks == 0 for _, blanks in found[1:])
     double = len(apart) >= max(3, 2 * close) and 2 * ended < len(apart)
     return [(line, blanks, int(double)) for line, blanks in found]
+
+
+def _ends_sentence(line: str) -> bool:
+    return line.rstrip("\"'”’)]")[-1:] in ".?!:;"
 
 
 def _squeezed(line: str) -> str:
@@ -259,10 +273,10 @@ def _break(before: str, line: str, width: int, margin: int) -> str:
     word = line.split(None, 1)[0]
     lower = word[0].islower()
     full = len(before) + 1 + len(word) > 0.8 * width
-    ends = bool(_SENTENCE_END.search(before))
+    ends = _ends_sentence(before)
     if indent >= margin + 2 and indent > earlier + 1 and not (lower and full):
         return "\n\n"
-    if full or (lower and (_ENDING.search(before) or not ends and len(before) > 0.45 * width)):
+    if full or (lower and (before[-1] == "-" or not ends and len(before) > 0.45 * width)):
         return ""
     return "\n\n" if ends else "\n"
 

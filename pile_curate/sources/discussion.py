@@ -33,6 +33,11 @@ class DiscussionOptions(SourceOptions):
         "meta",
         description="Where authors' names go; 'text' writes each above its comment, too, as The Pile did.",
     )
+    separators: Literal["marks", "none"] = Field(
+        "marks",
+        description="What stands between comments: The Pile's lines of marks, which repetition rules count as "
+        "repeated lines, or an empty line only.",
+    )
     max_line_bytes: int = Field(64 << 20, ge=1024, description="Longest line that is read, in bytes.")
 
 
@@ -161,7 +166,8 @@ def discussion(
     named = options.names == "text"
     text = [_head(post, named)]
     for index, (comment, depth) in enumerate(shown):
-        text.append(_POST if not index else _REPLY if depth else _TOP)
+        mark = _POST if not index else _REPLY if depth else _TOP
+        text.append(mark if options.separators == "marks" else "\n\n")
         text.append(f"{comment.author}\n\n{comment.text}" if named and comment.author else comment.text)
     document.text = "".join(text)
     document.records = post.records + sum(part.records for part in used)

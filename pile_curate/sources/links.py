@@ -61,14 +61,16 @@ def threads_of(nodes: Ints, roots: Ints, wanted: Sequence[int]) -> list[str]:
 
 
 def _distinct(nodes: Ints, parents: Ints) -> tuple[Ints, Ints]:
-    """Sort by node, and keep of equal ones the least parent."""
+    """Sort both by node, in place for the memory's sake, and keep of equal ones the least parent."""
     order = np.argsort(nodes, kind="stable")
-    nodes = nodes[order]
-    parents = parents[order]
+    nodes[:] = nodes[order]
+    parents[:] = parents[order]
     del order
-    first = np.flatnonzero(np.diff(nodes, prepend=-1) != 0)
-    if len(first) == len(nodes):
+    new = np.ones(len(nodes), bool)
+    np.not_equal(nodes[1:], nodes[:-1], out=new[1:])
+    if new.all():
         return nodes, parents
+    first = np.flatnonzero(new)
     return nodes[first], np.minimum.reduceat(parents, first)
 
 

@@ -145,3 +145,13 @@ def test_a_chain_of_a_hundred_thousand_replies() -> None:
     ordered = in_reading_order("t3_p", chain[::-1])
     assert [comment.node for comment, _ in ordered] == [comment.node for comment in chain]
     assert ordered[-1][1] == 99_999
+
+
+def test_files_with_a_window_of_two_gigabytes(tmp_path: Path) -> None:
+    window = zstandard.ZstdCompressionParameters(window_log=31, hash_log=10, chain_log=10, strategy=1)
+    writer = zstandard.ZstdCompressor(compression_params=window).compressobj()
+    lines = "".join(json.dumps(item) + "\n" for item in (post("p"), comment("a", "p"))).encode()
+    packed = writer.compress(lines) + writer.flush()
+    assert zstandard.get_frame_parameters(packed).window_size == 1 << 31
+    (tmp_path / "RC_2020-01.zst").write_bytes(packed)
+    assert extract("reddit", tmp_path, ["*.zst"]).keys() == ["t3_p"]
