@@ -37,7 +37,8 @@ from pile_curate.sources.jsonl import JsonlSource, json_object
 
 _POSTS = ("story", "job", "poll")
 _LAST = 1 << 62
-_LINK = re.compile(r"""<a\s[^<>]*?\bhref="([^"<>]*)"[^<>]*>([^<>]*)</a>""", re.IGNORECASE)
+_LINK = re.compile(r"<a\s([^<>]*)>([^<>]*)</a>", re.IGNORECASE)
+_TARGET = re.compile(r"""\bhref="([^"<>]*)\"""", re.IGNORECASE)
 _KIND = re.compile(r"(ask|show|tell|launch)\s+hn\b", re.IGNORECASE)
 
 
@@ -154,8 +155,9 @@ def item_text(markup: str) -> str:
 
 
 def _whole_link(found: re.Match[str]) -> str:
-    shown, target = html.unescape(found[2]).strip(), html.unescape(found[1]).strip()
-    shortened = shown.endswith("...") and target.startswith(shown[:-3])
+    named = _TARGET.search(found[1])
+    shown, target = html.unescape(found[2]).strip(), html.unescape(named[1] if named else "").strip()
+    shortened = bool(target) and shown.endswith("...") and target.startswith(shown[:-3])
     return html.escape(target, quote=False) if shortened else found[2]
 
 
