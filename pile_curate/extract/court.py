@@ -26,7 +26,6 @@ _PAGE_NUMBER = re.compile(
 )
 _UPPER_ROMAN = re.compile(r"\s*[IVXL]+\s*")
 _RULE = re.compile(r"\s*[_=*~—–-]{5,}\s*|\s*[)(|:§]\s*")
-_CAPTION = re.compile(r"\s{2,}[)|§]\s*$")
 _BRACKETS = frozenset(")|§")
 _VARYING = re.compile(r"\d+|\b[ivxl]+\b")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
@@ -94,19 +93,20 @@ def court_text(text: str) -> str:
     """Return a PDF file's text as paragraphs; pages are apart by form feeds, as ``pdftotext`` writes them."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\xad", "-").expandtabs(8)
     pages = _without_line_numbers([[line.rstrip() for line in page.split("\n")] for page in text.split("\f")])
-    pages = [
-        [
-            _CAPTION.sub("", line) if line[-1:] in _BRACKETS else line
-            for line in page
-            if not _RULE.fullmatch(line)
-        ]
-        for page in pages
-    ]
+    pages = [[_without_box(line) for line in page if not _RULE.fullmatch(line)] for page in pages]
     if len(pages) > 1:
         pages = _without_running_lines(pages)
     else:
         pages = [_without_page_numbers(pages[0])]
     return _paragraphs(pages)
+
+
+def _without_box(line: str) -> str:
+    """Drop the bracket at the right of a caption, which stands apart from the names."""
+    if line[-1:] in _BRACKETS:
+        names = line[:-1].rstrip()
+        return names if len(line) - len(names) > 2 else line
+    return line
 
 
 def _without_line_numbers(pages: list[list[str]]) -> list[list[str]]:

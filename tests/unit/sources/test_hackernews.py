@@ -178,7 +178,14 @@ def test_html_of_items() -> None:
 
 
 @pytest.mark.parametrize(
-    "markup", ["<pre><code>" * 50_000, "<a href=" * 100_000, '<a href="' * 100_000, "<a " + "\t" * 300_000]
+    "markup",
+    [
+        "<pre><code>" * 50_000,
+        "<a href=" * 100_000,
+        '<a href="' * 100_000,
+        "<a " + "\t" * 300_000,
+        "<a " + 'href="x" ' * 100_000,
+    ],
 )
 def test_html_that_would_stall_a_parser(markup: str) -> None:
     began = time.process_time()
