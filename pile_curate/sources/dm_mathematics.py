@@ -25,6 +25,11 @@ from pile_curate.sources.base import About, Document, Outcome, Raw, Reject, Sour
 from pile_curate.sources.blobs import ARCHIVE, MEMBER_ERRORS, MEMBER_REASONS
 
 _LINE = 1 << 20
+_FAULTS = {
+    "empty_line": "a question or an answer is blank",
+    "binary": "a line holds a zero byte",
+    "invalid_utf8": "a line is not UTF-8",
+}
 _MEMBER = 1 << 32
 """Records of an archive are numbered by member, and within one by pair."""
 
@@ -104,19 +109,11 @@ class DmMathematicsSource(SourceFormat):
         for pair in zip(lines[::2], lines[1::2], strict=True):
             reason = _fault(*pair)
             (bad[reason] if reason else good).extend(pair)
-        outcomes: list[Outcome] = [
-            Reject(
-                reason,
-                raw.rel,
-                raw.record,
-                "",
-                raw.meta["key"],
-                "error",
-                len(found) // 2,
-                sum(map(len, found)),
-            )
-            for reason, found in sorted(bad.items())
-        ]
+        outcomes: list[Outcome] = []
+        for reason, found in sorted(bad.items()):
+            count, size = len(found) // 2, sum(map(len, found))
+            key, detail = raw.meta["key"], _FAULTS[reason]
+            outcomes.append(Reject(reason, raw.rel, raw.record, detail, key, "error", count, size))
         if good:
             folder, _, exercise = raw.meta["path"].rpartition("/")
             body = b"".join(good)
