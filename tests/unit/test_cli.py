@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pile_curate import __version__, cli, errors, manifest, schema
+from pile_curate.sources import SOURCES
 from pile_curate.spark import pipeline
 from pile_curate.spark.submit import explain, guarded
 from pile_curate.tables import PartWriter
@@ -99,9 +100,7 @@ def test_version_and_mistakes_in_arguments(capsys):
 
 def test_sources_and_stages(call):
     status, out, _ = call("sources")
-    assert status == 0 and [line.split()[0] for line in out.splitlines()] == [
-        "warc", "mediawiki", "stackexchange", "gutenberg", "code", "jsonl",
-    ]  # fmt: skip
+    assert status == 0 and [line.split()[0] for line in out.splitlines()] == list(SOURCES)
     status, out, _ = call("stages")
     assert status == 0 and [line.split()[0] for line in out.splitlines()] == list(pipeline.BY_NAME)
 
