@@ -6,9 +6,13 @@ from collections.abc import Mapping
 
 from pile_curate.sources.base import SourceFormat
 from pile_curate.sources.code import CodeSource
+from pile_curate.sources.dm_mathematics import DmMathematicsSource
+from pile_curate.sources.freelaw import FreeLawSource
 from pile_curate.sources.gutenberg import GutenbergSource
+from pile_curate.sources.hackernews import HackerNewsSource
 from pile_curate.sources.jsonl import JsonlSource
 from pile_curate.sources.mediawiki import MediaWikiSource
+from pile_curate.sources.reddit import RedditSource
 from pile_curate.sources.stackexchange import StackExchangeSource
 from pile_curate.sources.uspto import UsptoSource
 from pile_curate.sources.warc import WarcSource
@@ -21,5 +25,9 @@ SOURCES: Mapping[str, SourceFormat] = {
     "code": CodeSource(),
     "jsonl": JsonlSource(),
     "uspto": UsptoSource(),
+    "freelaw": FreeLawSource(),
+    "hackernews": HackerNewsSource(),
+    "reddit": RedditSource(),
+    "dm_mathematics": DmMathematicsSource(),
 }
 """Format name, as recipes write it, to its one instance. Adding a source is one file and one line here."""

@@ -61,12 +61,16 @@ class Split:
 
 @dataclass(slots=True)
 class Raw:
-    """One framed record: ``record`` orders records within a file and does not depend on the splits."""
+    """What is parsed at once, usually one record: ``record`` orders within a file and does not depend on the splits.
+
+    Where records are tiny, a format hands out many at once and says in ``records`` how many.
+    """
 
     rel: str
     record: int
     body: bytes
     meta: dict[str, Any] = field(default_factory=dict)
+    records: int = 1
 
 
 @dataclass(slots=True)
@@ -113,6 +117,8 @@ class SourceFormat:
     libraries: ClassVar[tuple[str, ...]] = ()
     Options: ClassVar[type[SourceOptions]] = SourceOptions
     threaded: ClassVar[bool] = False
+    linked: ClassVar[bool] = False
+    """For a threaded format whose records name only their parent: the thread is found by following the parents."""
     prose: ClassVar[bool] = True
     """False for code and mathematics: the language rule is off and cleaning is light unless the recipe says otherwise."""
 
@@ -140,10 +146,12 @@ class SourceFormat:
         raise NotImplementedError
 
     def parse(self, raw: Raw, options: Any) -> list[Outcome]:
-        """Turn one record into outcomes whose ``records`` add up to exactly 1. A pure function; may run native code.
+        """Turn a ``Raw`` into outcomes whose ``records`` add up to its own. A pure function; may run native code.
 
         For a threaded format, return *parts*: ``Document`` objects with ``meta["thread"]`` set to the
         thread's key (and whatever ``assemble`` needs in ``meta``); their final text is made by ``assemble``.
+        A linked format sets ``meta["node"]`` (an integer >= 0) and ``meta["parent"]`` (that, or None) instead;
+        the thread is then what ``sources/links.py`` makes of all parts together.
         """
         raise NotImplementedError
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from pydantic import Field
@@ -86,9 +86,9 @@ class JsonlSource(SourceFormat):
     name = "jsonl"
     version = 1
     summary = "JSON lines with a text field (lm_dataformat), plain or compressed"
-    suffixes = (".jsonl", ".jsonl.zst", ".jsonl.gz", ".ndjson")
-    libraries = ("orjson",)
-    Options = JsonlOptions
+    suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".jsonl.zst", ".jsonl.gz", ".ndjson")
+    libraries: ClassVar[tuple[str, ...]] = ("orjson",)
+    Options: ClassVar[type[SourceOptions]] = JsonlOptions
     about = About(
         publisher="Corpora in lm_dataformat (OpenWebText2, BookCorpus2, Books3)",
         where="https://github.com/leogao2/lm_dataformat",
@@ -120,19 +120,40 @@ class JsonlSource(SourceFormat):
     def parse(self, raw: Raw, options: Any) -> list[Outcome]:
         """Turn one line into one document, or one reject that says what is wrong with it."""
         try:
-            record = _load(raw.body)
-            if not isinstance(record, dict):
-                raise _Bad("not_an_object", f"the line is a JSON {type(record).__name__}, not an object")
-            return [_document(record, raw, options)]
+            return [_document(_object(raw.body), raw, options)]
         except _Bad as bad:
-            size = len(raw.body)
-            return [Reject(bad.reason, raw.rel, raw.record, bad.detail, kind="error", raw_bytes=size)]
+            return [_rejected(raw, bad)]
 
 
 class _Bad(Exception):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason, self.detail = reason, detail
+
+
+def json_object(raw: Raw) -> dict[str, Any] | Reject:
+    """Return a record that is one JSON object, or the reject that says why it is none; its strings can be stored."""
+    try:
+        found = _object(raw.body)
+        if b"\\ud" in raw.body or b"\\uD" in raw.body:
+            # Only an escape can bring in half of a surrogate pair.
+            found = orjson.loads(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
+        return found
+    except _Bad as bad:
+        return _rejected(raw, bad)
+    except (ValueError, RecursionError) as error:
+        return _rejected(raw, _Bad("bad_json", str(error)))
+
+
+def _rejected(raw: Raw, bad: _Bad) -> Reject:
+    return Reject(bad.reason, raw.rel, raw.record, bad.detail, kind="error", raw_bytes=len(raw.body))
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    record = _load(body)
+    if not isinstance(record, dict):
+        raise _Bad("not_an_object", f"the line is a JSON {type(record).__name__}, not an object")
+    return record
 
 
 def _edges(file: RawFile, target: int) -> list[int]:

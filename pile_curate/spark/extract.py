@@ -32,6 +32,8 @@ from pile_curate.spark.extract_task import (
     drop_rows,
     extract,
     extractor_label,
+    resolve_links,
+    route,
 )
 from pile_curate.spark.stage import Context, Result, Stage, file_entry
 
@@ -213,6 +215,7 @@ def _work(context: Context, attempt: Attempt, rejects: Attempt) -> Result:
     files = discover_all(context)
     tasks = _tasks(context, attempt, rejects, files)
     results = _run(context, tasks, _extract_group, "extract")
+    results += _route_links(context, tasks, results)
     results += _assemble_threads(context, tasks, results)
     results = _settle_conflicts(context, tasks, results)
     facts = _facts(context, files, results)
@@ -239,6 +242,28 @@ def _work(context: Context, attempt: Attempt, rejects: Attempt) -> Result:
     )
     documents = [file for result in results for file in result.documents]
     return Result([*documents, entry], facts, state)
+
+
+def _route_links(
+    context: Context, tasks: Sequence[SourceTask], results: Sequence[TaskResult]
+) -> list[TaskResult]:
+    """Find the threads of linked sources, one task a source, and sort their parts into buckets, one task a file."""
+    base = {task.source: task for task in tasks}
+    routed: list[TaskResult] = []
+    for source in sorted({result.source for result in results if result.link_files}):
+        paths = sorted(path for r in results if r.source == source for path in r.link_files)
+        task = replace(base[source], splits=(), link_files=tuple(paths))
+        resolving = [[task]]
+        found = runner.run_tasks(
+            context.spark, resolving, lambda group: resolve_links(group[0]), "extract: links"
+        )[0]
+
+        def sort(group: Sequence[SourceTask], found: str = found) -> list[TaskResult]:
+            return [route(task, found) for task in group]
+
+        todo = [replace(task, link_files=(path,)) for path in paths]
+        routed += _run(context, todo, sort, "extract: routes")
+    return routed
 
 
 def _assemble_threads(

@@ -2,7 +2,9 @@
 
 Nothing here imports Spark. A task handles the splits of one source; a threaded source (questions and
 answers, comment trees) first writes parts into bucket files by thread, and a second round of tasks
-assembles each bucket, which is bounded in size by the number of buckets.
+assembles each bucket, which is bounded in size by the number of buckets. Where a record names only its parent
+(``linked``), the parts wait in files of their own until one task has found every thread, and are then sorted
+into the buckets.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Literal
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,7 +29,7 @@ from pile_curate.clean import CleaningConfig
 from pile_curate.files import FileTally, Tally
 from pile_curate.guard import Guard, GuardFailure
 from pile_curate.manifest import FileEntry
-from pile_curate.sources import SOURCES
+from pile_curate.sources import SOURCES, links
 from pile_curate.sources.base import Document, Outcome, Raw, Reject, Split
 from pile_curate.sources.work import WorkConfig
 from pile_curate.tables import PartWriter
@@ -36,6 +39,7 @@ PART_BYTES = 512 << 20
 
 _BUFFER_BYTES = 8 << 20
 _BUCKET_SCHEMA = pa.schema([("thread", pa.string()), ("part", pa.binary())])
+_LINK_SCHEMA = pa.schema([("node", pa.int64()), ("parent", pa.int64()), ("part", pa.binary())])
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,13 @@ class SourceTask:
     buckets: int = 1
     splits: tuple[Split, ...] = ()
     bucket_files: tuple[str, ...] = ()
+    link_files: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
         """Bytes to read, for packing tasks into bins."""
-        return sum(s.size for s in self.splits) + sum(os.path.getsize(f) for f in self.bucket_files)
+        files = self.bucket_files + self.link_files
+        return sum(s.size for s in self.splits) + sum(os.path.getsize(f) for f in files)
 
 
 @dataclass
@@ -75,6 +81,7 @@ class TaskResult:
     rejects: list[FileEntry] = field(default_factory=list)
     tallies: list[FileTally] = field(default_factory=list)
     bucket_files: dict[int, str] = field(default_factory=dict)
+    link_files: list[str] = field(default_factory=list)
     records: int = 0
     parts: int = 0
     document_count: int = 0
@@ -224,11 +231,13 @@ class _Buckets:
         self.stamp = uuid.uuid4().hex
 
     def add(self, part: Document) -> None:
-        thread = str(part.meta["thread"])
+        self.result.parts += 1
+        self.put(str(part.meta["thread"]), pickle.dumps(part))
+
+    def put(self, thread: str, part: bytes) -> None:
         bucket = xxhash.xxh3_64_intdigest(thread.encode()) % self.task.buckets
         rows = self.rows[bucket]
-        rows.append({"thread": thread, "part": pickle.dumps(part)})
-        self.result.parts += 1
+        rows.append({"thread": thread, "part": part})
         if len(rows) >= 1024:
             self._flush(bucket)
 
@@ -246,6 +255,39 @@ class _Buckets:
             self._flush(bucket)
         for writer in self.writers.values():
             writer.close()
+
+
+class _Links:
+    """Write a linked source's parts into one Parquet file, each with its node and its parent."""
+
+    def __init__(self, task: SourceTask, result: TaskResult) -> None:
+        self.task, self.result = task, result
+        self.rows: list[dict[str, Any]] = []
+        self.writer: pq.ParquetWriter | None = None
+
+    def add(self, part: Document) -> None:
+        parent = part.meta["parent"]
+        parent = links.NO_PARENT if parent is None else parent
+        self.rows.append({"node": part.meta["node"], "parent": parent, "part": pickle.dumps(part)})
+        self.result.parts += 1
+        if len(self.rows) >= 4096:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self.rows:
+            return
+        if self.writer is None:
+            os.makedirs(self.task.scratch, exist_ok=True)
+            path = os.path.join(self.task.scratch, f"links-{part_name(self.task.source)}")
+            self.writer = pq.ParquetWriter(path, _LINK_SCHEMA, compression="zstd")
+            self.result.link_files.append(path)
+        self.writer.write_table(pa.Table.from_pylist(self.rows, _LINK_SCHEMA))
+        self.rows = []
+
+    def close(self) -> None:
+        self._flush()
+        if self.writer is not None:
+            self.writer.close()
 
 
 def part_name(source: str) -> str:
@@ -274,7 +316,9 @@ def extract(task: SourceTask) -> TaskResult:
     fmt = SOURCES[task.format]
     result = TaskResult(task.source)
     sink = _Sink(task, result)
-    buckets = _Buckets(task, result) if fmt.threaded else None
+    buckets: _Buckets | _Links | None = None
+    if fmt.threaded:
+        buckets = _Links(task, result) if fmt.linked else _Buckets(task, result)
     tally = Tally()
 
     def records() -> Iterator[Raw]:
@@ -308,8 +352,33 @@ def extract(task: SourceTask) -> TaskResult:
 
 def _outcomes(raw: Raw, answer: Sequence[Outcome] | GuardFailure) -> Sequence[Outcome]:
     if isinstance(answer, GuardFailure):
-        return [Reject(answer.reason, raw.rel, raw.record, answer.detail, kind="error")]
+        return [Reject(answer.reason, raw.rel, raw.record, answer.detail, kind="error", records=raw.records)]
     return answer
+
+
+def resolve_links(task: SourceTask) -> str:
+    """Find the thread of every part in all of a source's link files; returns the two saved arrays' common path."""
+    tables = (pq.read_table(path, columns=["node", "parent"]) for path in task.link_files)
+    pairs = ((table["node"].to_numpy(), table["parent"].to_numpy()) for table in tables)
+    found = links.resolve(pairs, sum(pq.read_metadata(path).num_rows for path in task.link_files))
+    path = os.path.join(task.scratch, f"roots-{task.source}-{uuid.uuid4().hex}")
+    for name, array in zip(("nodes", "roots"), found, strict=True):
+        np.save(f"{path}.{name}.npy", array)
+    return path
+
+
+def route(task: SourceTask, found: str) -> TaskResult:
+    """Sort the parts of the task's link files into buckets by the threads that ``resolve_links`` found."""
+    result = TaskResult(task.source)
+    nodes, roots = (np.load(f"{found}.{name}.npy", mmap_mode="r") for name in ("nodes", "roots"))
+    buckets = _Buckets(task, result)
+    for path in task.link_files:
+        for batch in pq.ParquetFile(path).iter_batches(4096):
+            threads = links.threads_of(nodes, roots, batch["node"].to_pylist())
+            for thread, part in zip(threads, batch["part"].to_pylist(), strict=True):
+                buckets.put(thread, part)
+    buckets.close()
+    return result
 
 
 def assemble(task: SourceTask) -> TaskResult:
