@@ -69,7 +69,11 @@ def test_published_sizes_give_the_published_weights() -> None:
     ]
     asks = [mix.Ask(spec.name, spec.weight, spec.epochs, spec.tokens) for spec in recipe.sources]
     made = mix.plan(
-        counts, asks, unit=recipe.mixture.unit, total=recipe.mixture.total, max_epochs=recipe.mixture.max_epochs
+        counts,
+        asks,
+        unit=recipe.mixture.unit,
+        total=recipe.mixture.total,
+        max_epochs=recipe.mixture.max_epochs,
     )
     with (ROOT / "tests" / "data" / "pile_components.csv").open(newline="") as stream:
         published = {row["component"]: row["weight_percent"] for row in csv.DictReader(stream)}
