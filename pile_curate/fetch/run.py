@@ -1,0 +1,113 @@
+"""Fetch many files: hosts side by side, within a host one after the other, until done, interrupted, or broken."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from pile_curate.fetch import names
+from pile_curate.fetch.client import Client
+from pile_curate.fetch.download import Budget, Download, Outcome, Target
+from pile_curate.fetch.ledger import Ledger
+from pile_curate.fetch.listing import Found
+from pile_curate.fetch.settings import Interrupted, Refused, Transient
+
+GRACE_SECONDS = 5.0
+"""How long an interrupt waits for threads to close their parts; one that hangs in the network is left behind."""
+
+
+def targets(found: Iterable[Found], ledger_owners: dict[str, str], source: str) -> list[Target]:
+    """Return what to fetch, each URL once, with its final path."""
+    unique = {item.url: item for item in found}
+    paths = names.assign(((item.url, item.path) for item in unique.values()), ledger_owners)
+    return [
+        Target(item.url, paths[item.url], item.size, item.sums, item.sum_url, item.immutable, source)
+        for item in unique.values()
+    ]
+
+
+@dataclass(slots=True)
+class Fetching:
+    """One run over targets; ``report`` is called for each outcome, from one thread at a time."""
+
+    client: Client
+    ledger: Ledger
+    budget: Budget
+    report: Callable[[Outcome], None]
+    recheck: bool = False
+
+    def run(self, wanted: Sequence[Target]) -> list[Outcome]:
+        """Fetch the targets and return their outcomes in the given order.
+
+        Raises ``KeyboardInterrupt`` after the parts are safe, or the error that ended the run (disk full, ...).
+        """
+        queues: dict[str, deque[int]] = defaultdict(deque)
+        for number, target in enumerate(wanted):
+            queues[names.host(target.url)].append(number)
+        outcomes: dict[int, Outcome] = {}
+        fatal: list[BaseException] = []
+        lock, stop = threading.Lock(), self.client.hosts.stop
+
+        def work(queue: deque[int]) -> None:
+            while not stop.is_set():
+                try:
+                    number = queue.popleft()
+                except IndexError:
+                    return
+                try:
+                    outcome = Download(
+                        self.client, self.ledger, wanted[number], self.budget, recheck=self.recheck
+                    ).run()
+                except Exception as error:
+                    with lock:
+                        fatal.append(error)
+                    stop.set()
+                    return
+                with lock:
+                    outcomes[number] = outcome
+                    self.report(outcome)
+                if outcome.state == "over":
+                    for rest in queues.values():
+                        rest.clear()  # a later file might fit still; its size must not decide what is fetched
+
+        threads = [
+            threading.Thread(target=work, args=(queue,), name=f"fetch-{host}", daemon=True)
+            for host, queue in queues.items()
+            for _ in range(max(1, self.client.settings.connections))
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(0.2)
+        except KeyboardInterrupt:
+            stop.set()
+            for thread in threads:
+                thread.join(GRACE_SECONDS / len(threads))
+            raise
+        if fatal:
+            raise fatal[0]
+        return [outcomes[number] for number in sorted(outcomes)]
+
+
+def sizes(client: Client, wanted: Sequence[Target], most: int) -> dict[str, int]:
+    """Return URL to size: as listed, else asked for with HEAD, at most ``most`` times."""
+    known: dict[str, int] = {}
+    asked = 0
+    for target in wanted:
+        if target.size is not None:
+            known[target.url] = target.size
+        elif asked < most:
+            asked += 1
+            try:
+                with client.open("HEAD", target.url) as answer:
+                    if answer.length is not None:
+                        known[target.url] = answer.length
+            except (Refused, Transient):
+                continue  # a server need not know HEAD; its size stays unknown
+            except Interrupted:
+                break
+    return known
