@@ -98,7 +98,7 @@ def _old_tar(head: bytes) -> bool:
 def tail_problem(path: str, head: bytes, tail: bytes, size: int) -> str:
     """Say why a file of this format and size cannot end like this, or return an empty string."""
     kind = suffix(path)
-    if kind in ("zip", "epub", "docx", "odt") and b"PK\x05\x06" not in tail:
+    if kind in ("zip", "epub", "docx", "odt") and not _zip_ends(tail):
         return "the zip archive has no end record: it is cut off"
     if kind == "parquet" and (size < 12 or not tail.endswith(b"PAR1")):
         return "the Parquet file has no footer: it is cut off"
@@ -109,6 +109,12 @@ def tail_problem(path: str, head: bytes, tail: bytes, size: int) -> str:
         if end > size:
             return f"the 7z archive says that it ends at byte {end}, and {size} are here"
     return ""
+
+
+def _zip_ends(tail: bytes) -> bool:
+    """Say whether a whole end-of-central-directory record (22 bytes and a comment) is there."""
+    at = tail.rfind(b"PK\x05\x06")
+    return at >= 0 and at + 22 + int.from_bytes(tail[at + 20 : at + 22], "little") <= len(tail)
 
 
 def proves_its_end(path: str) -> bool:

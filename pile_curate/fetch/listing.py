@@ -261,21 +261,24 @@ def stream_lines(client: Client, url: str) -> Iterator[str]:
 
 
 def _split(client: Client, url: str) -> Iterator[str]:
-    rest, codec, first = b"", None, True
+    rest, codec, first, inside = b"", None, True, False
     with client.open("GET", url) as answer:
         for data in answer.chunks():
             if first and data[:2] == b"\x1f\x8b":
                 codec = zlib.decompressobj(wbits=31)
             first = False
             while data:
+                inside = codec is not None
                 text = codec.decompress(data, 1 << 20) if codec else data
                 data = codec.unconsumed_tail if codec else b""
                 if codec is not None and codec.eof:
-                    data, codec = codec.unused_data, zlib.decompressobj(wbits=31)
+                    data, codec, inside = codec.unused_data, zlib.decompressobj(wbits=31), False
                 lines = (rest + text).split(b"\n")
                 rest = lines.pop()
                 if len(rest) > 1 << 20:
                     raise Refused(f"{url} is no list of lines: one is longer than a megabyte")
                 yield from (line.decode("utf-8", "replace") for line in lines)
+    if inside:
+        raise zlib.error("the stream is cut off")
     if rest:
         yield rest.decode("utf-8", "replace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -49,8 +50,16 @@ class Fetching:
         outcomes: dict[int, Outcome] = {}
         fatal: list[BaseException] = []
         lock, stop = threading.Lock(), self.client.hosts.stop
+        # Waited for instead of joining: in CPython 3.11 an interrupted join takes a running thread for ended.
+        ended = threading.Semaphore(0)
 
         def work(queue: deque[int]) -> None:
+            try:
+                serve(queue)
+            finally:
+                ended.release()
+
+        def serve(queue: deque[int]) -> None:
             while not stop.is_set():
                 try:
                     number = queue.popleft()
@@ -79,14 +88,15 @@ class Fetching:
         ]
         for thread in threads:
             thread.start()
+        waiting = len(threads)
         try:
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(0.2)
+            while waiting:
+                waiting -= ended.acquire(timeout=0.2)
         except KeyboardInterrupt:
             stop.set()
-            for thread in threads:
-                thread.join(GRACE_SECONDS / len(threads))
+            until = time.monotonic() + GRACE_SECONDS
+            while waiting and time.monotonic() < until:
+                waiting -= ended.acquire(timeout=0.2)
             raise
         if fatal:
             raise fatal[0]
