@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from pile_curate.fetch.client import Client
-from pile_curate.fetch.download import Budget, Download, Outcome, Target
+from pile_curate.fetch.download import Download
 from pile_curate.fetch.ledger import opened
 from pile_curate.fetch.settings import Settings
+from pile_curate.fetch.targets import Budget, Outcome, Target
 from tests.fetch_server import FastClock, Handler, Reply, Server, after, always, answer, change, document
 
 QUICK = Settings(requests_per_second=0, read_timeout=0.15, connect_timeout=2.0, stall_seconds=0.15)

@@ -174,10 +174,10 @@ class Server:
 
 
 def _read(reader) -> Request | None:
-    line = reader.readline()
-    if not line:
-        return None
-    method, path, _ = line.decode("latin-1").split(" ", 2)
+    words = reader.readline().decode("latin-1").split(" ")
+    if len(words) != 3:
+        return None  # the end of the connection, or no HTTP
+    method, path, _ = words
     headers = {}
     while (line := reader.readline().strip()) != b"":
         name, _, value = line.decode("latin-1").partition(":")

@@ -6,19 +6,19 @@ connection. ``Accept-Encoding: identity`` is asked for, and what a server encode
 
 from __future__ import annotations
 
-import hashlib
+import ssl
 import threading
 import urllib.request
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pile_curate.fetch import names, robots
 from pile_curate.fetch.hosts import Hosts
+from pile_curate.fetch.patience import Patience, retry_after
 from pile_curate.fetch.settings import PRODUCT, Clock, Refused, Settings, Transient
 
 if TYPE_CHECKING:
@@ -95,6 +95,24 @@ class Answer:
                 if seen < slowest * passed:
                     raise Transient(f"only {seen} bytes came in {passed:.0f} seconds")
                 since, seen = client.clock.seconds(), 0
+
+    def text(self, limit: int, *, cut: bool = False) -> bytes:
+        """Return the whole body, decoded if it came gzipped all the same; with ``cut`` no more than ``limit``."""
+        coding = self.header("content-encoding").lower()
+        if coding not in ("", "identity", "gzip", "x-gzip"):
+            raise Refused(f"{self.url} comes in the coding {coding!r}, which was not asked for")
+        codec = zlib.decompressobj(wbits=31) if "gzip" in coding else None
+        body = bytearray()
+        for data in self.chunks():
+            try:
+                body += codec.decompress(data, limit + 1 - len(body)) if codec else data
+            except zlib.error as error:
+                raise Transient(f"{self.url} is damaged: {error}") from error
+            if len(body) > limit:
+                if cut:
+                    break
+                raise Refused(f"{self.url} is larger than {limit} bytes, too much for a listing")
+        return bytes(body[:limit])
 
     def close(self) -> None:
         """Give the connection back, or drop it if the body was not read to its end."""
@@ -176,7 +194,9 @@ class Client:
         except (LocationValueError, UnicodeError) as error:
             raise Refused(f"{url} cannot be asked for: {error}") from error
         except SSLError as error:
-            raise Refused(f"{names.host(url)} has no trusted certificate: {error}") from error
+            if any(isinstance(inner, ssl.SSLCertVerificationError) for inner in error.args):
+                raise Refused(f"{names.host(url)} has no trusted certificate: {error}") from error
+            raise Transient(f"no encrypted connection: {error}") from error
         except HTTPError as error:
             raise Transient(_reason(error)) from error
         except OSError as error:
@@ -213,21 +233,20 @@ class Client:
             return
         if status in AGAIN:
             wait = retry_after(answer.header("retry-after"), self.clock.now())
-            raise Transient(f"{host} answers with status {status}", wait=wait, answered=status in (429, 503))
+            busy = host if status in (429, 503) else ""
+            raise Transient(f"{host} answers with status {status}", wait=wait, busy=busy)
         raise Refused(f"{answer.url} answers with status {status}: {EXPLAINED.get(status, 'no file')}")
 
     def _rules(self, url: str) -> robots.Rules:
         """Fetch a robots.txt. 4xx: there is none. Unreachable (5xx, network): nothing may be fetched."""
-        patience = Patience(self, url, retries=min(3, self.settings.retries))
+        patience = Patience(self.hosts, url, retries=min(3, self.settings.retries))
         while True:
             try:
                 with self.open("GET", url, obey=False) as answer:
-                    body = bytearray()
-                    for data in answer.chunks():
-                        body += data
-                        if len(body) >= robots.MAX_BYTES:
-                            break
-                    return robots.parse(bytes(body), PRODUCT)
+                    try:
+                        return robots.parse(answer.text(robots.MAX_BYTES, cut=True), PRODUCT)
+                    except Refused as refused:
+                        return robots.Rules(robots.DISALLOW_ALL.rules, reason=f": {refused.reason}")
             except Transient as error:
                 try:
                     patience.failed(error)
@@ -241,67 +260,13 @@ class Client:
 
     def text(self, url: str, limit: int = 64 << 20) -> bytes:
         """Return a small resource whole (listings, checksum files), with retries."""
-        patience = Patience(self, url)
+        patience = Patience(self.hosts, url)
         while True:
             try:
                 with self.open("GET", url) as answer:
-                    body = bytearray()
-                    for data in answer.chunks():
-                        body += data
-                        if len(body) > limit:
-                            raise Refused(f"{url} is larger than {limit} bytes, too much for a listing")
-                    return bytes(body)
+                    return answer.text(limit)
             except Transient as error:
                 patience.failed(error)
-
-
-class Patience:
-    """Count the failures of one file and wait between them, longer each time; give up in the end."""
-
-    def __init__(self, client: Client, url: str, retries: int | None = None) -> None:
-        self.client, self.url = client, url
-        self.retries = client.settings.retries if retries is None else retries
-        self.failures = 0
-
-    def failed(self, error: Transient) -> None:
-        """Wait before the next try, or raise ``Refused`` if there were enough."""
-        settings, host = self.client.settings, names.host(self.url)
-        self.failures += 1
-        if error.wait is not None and error.wait > settings.longest_wait:
-            self.client.hosts.gave_up(host, error.reason)
-            raise Refused(f"{error.reason} and asks to wait {error.wait:.0f} seconds; run again after that")
-        if self.failures > self.retries:
-            self.client.hosts.gave_up(host, error.reason)
-            raise Refused(f"{error.reason}; given up after {self.failures} tries")
-        wait = backoff(settings, self.url, self.failures)
-        if error.wait is not None:
-            wait = max(error.wait, wait if error.wait > 0 else 0.0)
-        if error.answered:
-            self.client.hosts.pause(host, wait)
-        self.client.clock.sleep(wait, self.client.hosts.stop)
-        self.client.hosts.check()
-
-    def progressed(self) -> None:
-        """Start counting anew: the file has grown."""
-        self.failures = 0
-
-
-def backoff(settings: Settings, url: str, failures: int) -> float:
-    """Return the pause before the next try: doubled each time, spread by a hash of URL and try, not by chance."""
-    top = min(settings.longest_backoff, settings.backoff * 2.0 ** min(failures - 1, 30))
-    raw = hashlib.blake2b(f"{failures} {url}".encode(), digest_size=8).digest()
-    return top * (0.5 + int.from_bytes(raw, "big") / 2.0**65)
-
-
-def retry_after(text: str, now: datetime) -> float | None:
-    """Return the seconds that a Retry-After header asks for, in seconds or as a date; None if it says neither."""
-    if text.isascii() and text.isdigit():
-        return float(text[:12])
-    try:
-        when = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
-        return None
-    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds())
 
 
 def _reason(error: Exception) -> str:

@@ -14,10 +14,11 @@ import urllib.request
 from collections.abc import Iterable, Iterator
 
 from pile_curate.errors import FetchError, InputError, SetupError, SourceUnavailable
-from pile_curate.fetch import catalogue, ledger, listing, names, run
+from pile_curate.fetch import catalogue, ledger, listing, run
 from pile_curate.fetch.client import Client, Secret
-from pile_curate.fetch.download import Budget, Outcome
+from pile_curate.fetch.download import Download
 from pile_curate.fetch.settings import Clock, Interrupted, Refused, Settings, Transient
+from pile_curate.fetch.targets import Budget, Outcome
 from pile_curate.storage import sha256_file
 
 HEADS = 20
@@ -121,9 +122,6 @@ def _found(
             "nothing to fetch: the listing names no file"
             + (" that --match lets through" if args.match else "")
         )
-    if entry is not None:
-        for host in {names.host(item.url) for item in found}:
-            client.hosts.slow_down(host, entry.interval)
     return found
 
 
@@ -147,7 +145,7 @@ def _fetch(
     with ledger.opened(args.to) as book:
         wanted = run.targets(found, book.owners, entry.name if entry else "")
         budget = Budget(size(args.max_bytes))
-        fetching = run.Fetching(client, book, budget, _report, recheck=args.recheck)
+        fetching = run.Fetching(client, book, budget, _report, _progress, recheck=args.recheck)
         outcomes = fetching.run(wanted)
     counts = {
         state: [o for o in outcomes if o.state == state]
@@ -181,6 +179,14 @@ def _report(outcome: Outcome) -> None:
             else "UNCHECKED: nobody said how long it is"
         )
     print(f"{'up to date' if outcome.state == 'fresh' else outcome.state}: {path}: {reason}", file=sys.stderr)
+
+
+def _progress(active: list[tuple[Download, float]]) -> None:
+    for download, seconds in active:
+        part = download.part
+        whole = f" of {human(part.origin.total)}" if part.origin.total is not None else ""
+        rate = f"{human(int(download.moved / max(seconds, 0.001)))}/s"
+        print(f"fetching: {download.target.path}: {human(part.size)}{whole}, {rate}", file=sys.stderr)
 
 
 def _dry_run(

@@ -11,86 +11,27 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from pile_curate.errors import PileCurateError
-from pile_curate.fetch import checks, names, sums
-from pile_curate.fetch.client import Answer, Client, Patience
+from pile_curate.fetch import answers, checks, sums
+from pile_curate.fetch.answers import Again
+from pile_curate.fetch.client import Answer, Client
 from pile_curate.fetch.ledger import Entry, Ledger
 from pile_curate.fetch.part import Origin, Part
+from pile_curate.fetch.patience import Patience
 from pile_curate.fetch.settings import Interrupted, Refused, Transient
+from pile_curate.fetch.targets import Budget, Outcome, State, Target
 from pile_curate.storage import CHUNK, open_raw, sha256_file
 
 PROGRESS = 1 << 20
 """A file that grew by this much is not failing, however often its connection breaks."""
 
-_RANGE = re.compile(r"bytes\s+(\d+)-(\d+)/(\d+|\*)")
-State = Literal["fetched", "fresh", "adopted", "failed", "over", "interrupted"]
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A file to fetch: its URL, the path it gets, and what is published about it."""
-
-    url: str
-    path: str
-    size: int | None = None
-    sums: tuple[tuple[str, str, str], ...] = ()  # algorithm, digest, where it is published
-    sum_url: str = ""  # of a checksum file, read only if the file has to be judged
-    immutable: bool = False  # the URL never has other bytes: no request if they are here
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a target; ``bytes`` is its size, ``moved`` what came over the network for it."""
-
-    target: Target
-    state: State
-    reason: str = ""
-    bytes: int = 0
-    moved: int = 0
-    verified: tuple[str, ...] = ()
-
-
-class _Again(Exception):
-    """The part cannot be continued: begin at zero, which counts as a failure."""
-
 
 class _Over(Exception):
     """The run's byte budget ends here."""
-
-
-class Budget:
-    """The bytes that a run may still move; None is no limit. Shared between threads."""
-
-    def __init__(self, limit: int | None) -> None:
-        self.left = limit
-        self._lock = threading.Lock()
-
-    def take(self, size: int) -> bool:
-        """Set bytes aside, or say that so many are not left."""
-        with self._lock:
-            if self.left is None:
-                return True
-            if size > self.left:
-                return False
-            self.left -= size
-            return True
-
-    def give(self, size: int) -> None:
-        """Put back what was set aside and did not come."""
-        with self._lock:
-            if self.left is not None:
-                self.left += size
 
 
 class Download:
@@ -119,7 +60,7 @@ class Download:
             return self._outcome("interrupted", "the part is kept" if self.part.size else "")
 
     def _outcome(self, state: State, reason: str = "", entry: Entry | None = None) -> Outcome:
-        size, verified = (int(entry["bytes"]), tuple(entry["verified"])) if entry else (0, ())
+        size, verified = (int(entry["bytes"]), tuple(entry.get("verified", ()))) if entry else (0, ())
         return Outcome(self.target, state, reason, size, self.moved, verified)
 
     def _run(self) -> Outcome:
@@ -184,7 +125,7 @@ class Download:
         return self._outcome("adopted", "the file was here and has the published checksum", entry)
 
     def _fetch(self, entry: Entry | None) -> Outcome:
-        patience = Patience(self.client, self.target.url)
+        patience = Patience(self.client.hosts, self.target.url)
         best = 0
         with self._opened():
             while True:
@@ -195,7 +136,7 @@ class Download:
                     return self._outcome("fetched", "", made)
                 except Transient as error:
                     failure = error
-                except _Again as error:
+                except Again as error:
                     self.part.restart()
                     failure = Transient(str(error), wait=0.0)
                 if self.part.size >= best + PROGRESS:
@@ -240,7 +181,7 @@ class Download:
         with self.client.open("GET", self.target.url, headers) as answer:
             if answer.status == 304:
                 if entry is None or self.part.size:
-                    raise _Again("the server answers 304 to a request without conditions")
+                    raise Again("the server answers 304 to a request without conditions")
                 self.part.discard()
                 return entry
             try:
@@ -254,14 +195,15 @@ class Download:
     def _start(self, answer: Answer, have: int) -> None:
         """Decide from the head of an answer where its bytes belong."""
         if answer.status == 416:
-            told = re.fullmatch(r"bytes\s+\*/(\d+)", answer.header("content-range"))
-            if have and told and int(told.group(1)) == have and self.part.origin.validator:
+            if have and answers.ends_at(answer) == have and self.part.origin.validator:
                 self.part.origin.total, self.part.origin.framed = have, True
                 raise Transient("every byte had come already", wait=0.0)
-            raise _Again("the server cannot go on from here (status 416)")
-        found = self._origin(answer)
+            raise Again("the server cannot go on from here (status 416)")
+        found = answers.origin(answer, self.target.url)
         if answer.status == 206:
-            self._continue(answer, found, have)
+            found = answers.continued(answer, self.part.origin, found, have)
+            self.spliced = True
+            self.part.begin(found)
         elif answer.status == 200:
             if have:
                 self.part.restart()  # the file changed, or the server knows no ranges
@@ -283,49 +225,13 @@ class Download:
                 raise _Over
             self.reserved = more
 
-    def _origin(self, answer: Answer) -> Origin:
-        etag, modified = answer.header("etag"), answer.header("last-modified")
-        strong = etag if etag.startswith('"') else ""
-        return Origin(
-            url=self.target.url,
-            final_url=answer.url if answer.url == self.target.url else names.without_query(answer.url),
-            etag=etag,
-            last_modified=modified,
-            validator=strong or (modified if _settled(modified, answer.header("date")) else ""),
-            encoding=answer.header("content-encoding").lower().replace("identity", ""),
-        )
-
-    def _continue(self, answer: Answer, found: Origin, have: int) -> None:
-        """Check that a 206 is the range asked for, of the same file; raise ``_Again`` if not."""
-        before = self.part.origin
-        if not have:
-            raise _Again("the server sends a part of the file that was not asked for (status 206)")
-        told = _RANGE.fullmatch(answer.header("content-range"))
-        if not told:
-            raise _Again("the answer to a range does not say which range it is")
-        first, last = int(told.group(1)), int(told.group(2))
-        total = None if told.group(3) == "*" else int(told.group(3))
-        if first != have or last < first or (total is not None and last >= total):
-            raise _Again(f"the server sends bytes {first}-{last} of {told.group(3)}, asked for from {have}")
-        if answer.length is not None and answer.length != last - first + 1:
-            raise _Again("the lengths that the answer to a range gives contradict each other")
-        lengths = before.total is not None and total is not None and before.total != total
-        tags = bool(before.etag and found.etag) and before.etag != found.etag
-        if lengths or tags or before.encoding != found.encoding:
-            raise _Again("the file changed between two tries")
-        found.total = before.total if total is None else total
-        found.framed = found.total is not None
-        found.etag, found.validator = before.etag or found.etag, before.validator
-        self.spliced = True
-        self.part.begin(found)
-
     def _receive(self, answer: Answer) -> None:
         """Write the body down, and stop as soon as it cannot be the file."""
         unseen = self.part.size < checks.HEAD
         total = self.part.origin.total
         for data in answer.chunks():
             if total is not None and self.part.size + len(data) > total:
-                raise _Again(f"more bytes come than the {total} announced")
+                raise Again(f"more bytes come than the {total} announced")
             if self.reserved >= len(data):
                 self.reserved -= len(data)
             elif not self.budget.take(len(data)):
@@ -371,7 +277,7 @@ class Download:
             if ended == "":
                 verified.append("decompression to its end")
         entry = self._entry(origin, part.digests(), part.size, verified)
-        when = _date(origin.last_modified)
+        when = answers.date(origin.last_modified)
         part.finish(entry, when.timestamp() if when else None)
         self.ledger.add(entry)
         part.forget()
@@ -393,7 +299,7 @@ class Download:
         """Throw the file away; one put together from several answers gets another try from zero."""
         if self.spliced:
             self.spliced = False
-            raise _Again(f"put together from several answers, {problem}")
+            raise Again(f"put together from several answers, {problem}")
         self.part.restart()
         raise Refused(f"{self.target.url}: {problem}")
 
@@ -413,21 +319,6 @@ class Download:
             "immutable": self.target.immutable,
             "source": self.target.source,
         }
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        return parsedate_to_datetime(text) if text else None
-    except (ValueError, TypeError, IndexError):
-        return None
-
-
-def _settled(modified: str, date: str) -> bool:
-    """Say whether a modification date is a strong validator: a minute older than the answer (RFC 9110, 8.8.2.2)."""
-    old, new = _date(modified), _date(date)
-    if old is None or new is None or (old.tzinfo is None) != (new.tzinfo is None):
-        return False
-    return new - old >= timedelta(seconds=60)
 
 
 def _digests(path: str, algorithms: set[str]) -> tuple[dict[str, str], int]:

@@ -28,7 +28,8 @@ from urllib.parse import quote, urlsplit
 from pile_curate.errors import FetchError, SetupError
 from pile_curate.fetch import names, sums
 from pile_curate.fetch.catalogue import Listing, Source, combinations, fill, filled_pattern
-from pile_curate.fetch.client import Client, Patience
+from pile_curate.fetch.client import Client
+from pile_curate.fetch.patience import Patience
 from pile_curate.fetch.settings import Refused, Transient
 
 MAX_PAGES = 100_000
@@ -70,12 +71,21 @@ def values_of(entry: Source, given: Mapping[str, str], client: Client) -> dict[s
 def listed(entry: Source, values: Mapping[str, str], client: Client) -> Iterator[Found]:
     """Yield the files of an entry, each URL once."""
     seen: set[str] = set()
+    hosts: set[str] = set()
+
+    def slow(url: str) -> None:
+        if url and names.host(url) not in hosts:
+            hosts.add(names.host(url))
+            client.hosts.slow_down(names.host(url), entry.interval)
+
     for listing in entry.listings:
+        slow(listing.url)
         used = listing.model_dump_json()
         for one in combinations(entry, values, used):
             for found in _READERS[listing.kind](listing, {**values, **one}, client, entry):
                 if found.url not in seen:
                     seen.add(found.url)
+                    slow(found.url)
                     yield found
 
 
@@ -243,7 +253,7 @@ def _tag(text: str, name: str) -> str:
 
 def stream_lines(client: Client, url: str) -> Iterator[str]:
     """Yield the lines of a text file, gzipped or not, as they come; a broken connection goes on at its line."""
-    patience, done = Patience(client, url), 0
+    patience, done = Patience(client.hosts, url), 0
     while True:
         count = 0
         try:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 from pile_curate.fetch import names
 from pile_curate.fetch.client import Client
-from pile_curate.fetch.download import Budget, Download, Outcome, Target
+from pile_curate.fetch.download import Download
 from pile_curate.fetch.ledger import Ledger
 from pile_curate.fetch.listing import Found
 from pile_curate.fetch.settings import Interrupted, Refused, Transient
+from pile_curate.fetch.targets import Budget, Outcome, Target
 
+PROGRESS_SECONDS = 30.0
 GRACE_SECONDS = 5.0
 """How long an interrupt waits for threads to close their parts; one that hangs in the network is left behind."""
 
@@ -37,6 +39,7 @@ class Fetching:
     ledger: Ledger
     budget: Budget
     report: Callable[[Outcome], None]
+    progress: Callable[[list[tuple[Download, float]]], None]  # what is under way, and for how many seconds
     recheck: bool = False
 
     def run(self, wanted: Sequence[Target]) -> list[Outcome]:
@@ -48,6 +51,7 @@ class Fetching:
         for number, target in enumerate(wanted):
             queues[names.host(target.url)].append(number)
         outcomes: dict[int, Outcome] = {}
+        active: dict[int, tuple[Download, float]] = {}
         fatal: list[BaseException] = []
         lock, stop = threading.Lock(), self.client.hosts.stop
         # Waited for instead of joining: in CPython 3.11 an interrupted join takes a running thread for ended.
@@ -65,16 +69,20 @@ class Fetching:
                     number = queue.popleft()
                 except IndexError:
                     return
+                download = Download(
+                    self.client, self.ledger, wanted[number], self.budget, recheck=self.recheck
+                )
+                with lock:
+                    active[number] = (download, time.monotonic())
                 try:
-                    outcome = Download(
-                        self.client, self.ledger, wanted[number], self.budget, recheck=self.recheck
-                    ).run()
+                    outcome = download.run()
                 except Exception as error:
                     with lock:
                         fatal.append(error)
                     stop.set()
                     return
                 with lock:
+                    del active[number]
                     outcomes[number] = outcome
                     self.report(outcome)
                 if outcome.state == "over":
@@ -88,10 +96,14 @@ class Fetching:
         ]
         for thread in threads:
             thread.start()
-        waiting = len(threads)
+        waiting, told = len(threads), time.monotonic()
         try:
             while waiting:
                 waiting -= ended.acquire(timeout=0.2)
+                if time.monotonic() - told >= PROGRESS_SECONDS:
+                    told = time.monotonic()
+                    with lock:
+                        self.progress([(d, told - since) for d, since in active.values()])
         except KeyboardInterrupt:
             stop.set()
             until = time.monotonic() + GRACE_SECONDS

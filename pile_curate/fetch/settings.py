@@ -67,11 +67,11 @@ class Clock:
 
 
 class Transient(Exception):
-    """A failure that trying again may mend; ``wait`` is the pause that the server asked for."""
+    """A failure that trying again may mend; ``wait`` is the pause asked for, ``busy`` the host that asked all to slow down."""
 
-    def __init__(self, reason: str, *, wait: float | None = None, answered: bool = False) -> None:
+    def __init__(self, reason: str, *, wait: float | None = None, busy: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.wait, self.answered = reason, wait, answered
+        self.reason, self.wait, self.busy = reason, wait, busy
 
 
 class Refused(Exception):

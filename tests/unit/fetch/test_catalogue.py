@@ -120,7 +120,8 @@ def test_listing(client, server, name):
     catalogue.check_values(entry, given)
     found = files(client, entry, given)
     assert [(f.url, f.path) for f in found] == expected
-    assert client.clock.skipped == 0
+    hosts = {f.url.split("/")[2] for f in found}
+    assert all(client.hosts._of(host).interval == entry.interval for host in hosts)
     if name == "wikipedia":
         assert found[0].sums[0][:2] == ("sha256", SHA256) and found[0].immutable
     if name == "stackexchange":

@@ -1,5 +1,6 @@
 """Requests: redirects, connections, rates, secrets, giving a host up."""
 
+import gzip
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -7,10 +8,11 @@ from datetime import UTC, datetime
 import pytest
 
 from pile_curate.errors import SetupError
-from pile_curate.fetch.client import Client, Secret, retry_after
+from pile_curate.fetch.client import Client, Secret
+from pile_curate.fetch.patience import retry_after
 from pile_curate.fetch.settings import Refused, Settings, Transient
 from tests.fetch_cases import QUICK, fetch
-from tests.fetch_server import FastClock, Reply, document
+from tests.fetch_server import FastClock, Reply, after, answer, document
 
 
 def client(settings=QUICK, secrets=()):
@@ -105,6 +107,14 @@ def test_nobody_listens():
         pass
 
 
+def test_encryption_that_fails(server):
+    with (
+        pytest.raises(Transient, match="no encrypted connection"),
+        client().open("GET", f"https://127.0.0.1:{server.port}/", obey=False),
+    ):
+        pass
+
+
 def test_garbage_instead_of_http(server, monkeypatch):
     import tests.fetch_server as module
 
@@ -131,6 +141,42 @@ def test_listings_are_bounded(server):
     server.routes["/a"] = document(b"x" * 5000)
     with pytest.raises(Refused, match="too much for a listing"):
         client().text(server.url("/a"), limit=1000)
+
+
+def test_listings_that_come_gzipped_unasked_are_read(server):
+    def coded(data, coding="gzip"):
+        return lambda r: Reply(200, {"Content-Encoding": coding}, data)
+
+    server.routes |= {
+        "/a": coded(gzip.compress(b"x" * 5000)),
+        "/b": coded(b"x", "br"),
+        "/c": coded(b"no gzip"),
+        "/robots.txt": coded(gzip.compress(b"User-agent: *\nDisallow: /d")),
+        "/d": document(b"x"),
+    }
+    assert client().text(server.url("/a")) == b"x" * 5000
+    for path, why, limit in (
+        ("/a", "too much", 4000),
+        ("/b", "coding 'br'", 99),
+        ("/c", "damaged", 99),
+        ("/d", "disallows", 99),
+    ):
+        with pytest.raises(Refused, match=why):
+            client().text(server.url(path), limit)
+    server.routes["/robots.txt"] = coded(b"x", "br")
+    with pytest.raises(Refused, match="disallows '/a': .*coding 'br'"):
+        client().text(server.url("/a"))
+
+
+def test_a_busy_host_behind_a_redirect_is_the_one_that_pauses(server):
+    server.routes |= {
+        "/a": to(server.url("/b", host="localhost")),
+        "/b": after(document(b"x"), answer(503, Retry_After="50")),
+    }
+    patient = client()
+    assert patient.text(server.url("/a")) == b"x"
+    assert patient.hosts._of("localhost").next_request > patient.hosts._of("127.0.0.1").next_request
+    assert sum(patient.clock.slept) >= 50
 
 
 def test_retry_after_as_seconds_and_date():

@@ -165,6 +165,15 @@ def test_a_source_with_its_key_pace_and_advice(call, server, tmp_path, monkeypat
     assert "3 up to date" in call("toy", "--to", tmp_path)[1] and not server.seen
 
 
+def test_progress_is_told_while_a_file_comes(call, server, tmp_path, monkeypatch):
+    from pile_curate.fetch import run
+
+    monkeypatch.setattr(run, "PROGRESS_SECONDS", 0.0)
+    server.routes["/a.gz"] = lambda r: change(drip=(30_000, 0.1))(r, document(DATA)(r))
+    err = call(server.url("/a.gz"), "--to", tmp_path)[2]
+    assert "fetching: a.gz: " in err and "of 154.4 KiB, " in err and "/s\n" in err
+
+
 def start(server, out):
     code = f"import sys; from pile_curate.cli import main; sys.exit(main(['fetch', {server.url('/a.gz')!r}, '--to', {str(out)!r}, '--requests-per-second', '99']))"
     return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True)
