@@ -17,6 +17,7 @@ from typing import Any
 import zstandard
 
 HEAD = 1024
+CUT = "it is cut off"
 TAIL = 66 << 10
 """An end-of-central-directory record of a zip archive with the longest comment fits in here."""
 
@@ -143,9 +144,9 @@ def end_problem(path: str, file: str) -> str | None:
                 try:
                     codec.decompress(data)
                 except errors as error:
-                    return f"it is damaged or cut off: {error}"
+                    return f"it is damaged: {error}"
                 data = codec.unused_data if codec.eof else b""
                 if codec.eof:
                     codec = None
                     data = data.lstrip(b"\x00")
-    return "it is cut off inside a compressed stream" if codec is not None else ""
+    return f"{CUT} inside a compressed stream" if codec is not None else ""

@@ -272,8 +272,11 @@ class Download:
             verified.append("the end that its format has")
         elif not verified:
             ended = checks.end_problem(self.target.path, part.file)
+            if ended and ended.startswith(checks.CUT):
+                # A connection that broke looks the same as one that ended: go on from here, if that can be.
+                raise Transient(f"no length was announced, and {ended}")
             if ended:
-                self._reject(f"no length was announced, and {ended}")
+                raise Again(f"no length was announced, and {ended}")
             if ended == "":
                 verified.append("decompression to its end")
         entry = self._entry(origin, part.digests(), part.size, verified)

@@ -16,6 +16,7 @@ from pile_curate.fetch.listing import Found
 from pile_curate.fetch.settings import Interrupted, Refused, Transient
 from pile_curate.fetch.targets import Budget, Outcome, Target
 
+MOST_THREADS = 32
 PROGRESS_SECONDS = 30.0
 GRACE_SECONDS = 5.0
 """How long an interrupt waits for threads to close their parts; one that hangs in the network is left behind."""
@@ -57,9 +58,18 @@ class Fetching:
         # Waited for instead of joining: in CPython 3.11 an interrupted join takes a running thread for ended.
         ended = threading.Semaphore(0)
 
-        def work(queue: deque[int]) -> None:
+        # A host comes as often as it may have connections; a thread stays with it until its files are done.
+        turns = deque(queue for queue in queues.values() for _ in range(self.client.settings.connections))
+        count = min(MOST_THREADS, len(turns))
+
+        def work() -> None:
             try:
-                serve(queue)
+                while not stop.is_set():
+                    try:
+                        queue = turns.popleft()
+                    except IndexError:
+                        return
+                    serve(queue)
             finally:
                 ended.release()
 
@@ -89,14 +99,9 @@ class Fetching:
                     for rest in queues.values():
                         rest.clear()  # a later file might fit still; its size must not decide what is fetched
 
-        threads = [
-            threading.Thread(target=work, args=(queue,), name=f"fetch-{host}", daemon=True)
-            for host, queue in queues.items()
-            for _ in range(max(1, self.client.settings.connections))
-        ]
-        for thread in threads:
-            thread.start()
-        waiting, told = len(threads), time.monotonic()
+        for number in range(count):
+            threading.Thread(target=work, name=f"fetch-{number}", daemon=True).start()
+        waiting, told = count, time.monotonic()
         try:
             while waiting:
                 waiting -= ended.acquire(timeout=0.2)

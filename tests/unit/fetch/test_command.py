@@ -7,14 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pile_curate import cli
-from pile_curate.fetch import catalogue, command
-from tests.fetch_cases import DATA, OTHER
+from pile_curate.fetch import catalogue, command, ledger, run
+from pile_curate.fetch.client import Client
+from pile_curate.fetch.targets import Budget, Target
+from tests.fetch_cases import DATA, OTHER, QUICK
 from tests.fetch_server import FastClock, Reply, change, document
 
 ROOT = Path(__file__).parents[3]
@@ -165,9 +169,19 @@ def test_a_source_with_its_key_pace_and_advice(call, server, tmp_path, monkeypat
     assert "3 up to date" in call("toy", "--to", tmp_path)[1] and not server.seen
 
 
-def test_progress_is_told_while_a_file_comes(call, server, tmp_path, monkeypatch):
-    from pile_curate.fetch import run
+def test_many_hosts_share_a_bounded_number_of_threads(server, tmp_path):
+    settings = replace(QUICK, proxies={"http": server.url("")})
+    server.routes |= {f"http://h{n % 50}/{n}.gz": document(DATA) for n in range(100)}
+    client = Client(settings, FastClock(), threading.Event())
+    wanted = [Target(f"http://h{n % 50}/{n}.gz", f"{n}.gz") for n in range(100)]
+    reports = []
+    with ledger.opened(str(tmp_path)) as book:
+        outcomes = run.Fetching(client, book, Budget(None), reports.append, print).run(wanted)
+    assert [o.target for o in outcomes] == wanted and {o.state for o in outcomes} == {"fetched"}
+    assert len(reports) == 100 and server.most_open <= run.MOST_THREADS and len(listed(tmp_path)) == 100
 
+
+def test_progress_is_told_while_a_file_comes(call, server, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "PROGRESS_SECONDS", 0.0)
     server.routes["/a.gz"] = lambda r: change(drip=(30_000, 0.1))(r, document(DATA)(r))
     err = call(server.url("/a.gz"), "--to", tmp_path)[2]
