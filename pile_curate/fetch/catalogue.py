@@ -93,7 +93,8 @@ class Source(_Model):
 
     name: str = Field(pattern=r"^[a-z0-9-]+$")
     pile: str = ""
-    format: str = ""
+    format: str = ""  # the source format that reads it, and the ``paths`` that a recipe gives it
+    paths: str = ""
     about: str
     licence: str = ""
     basis: str = ""

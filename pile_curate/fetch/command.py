@@ -161,6 +161,8 @@ def _fetch(
     )
     if entry is not None and entry.after:
         print(f"next: {' '.join(entry.after.split())}")
+    if entry is not None and entry.format:
+        print(f'in a recipe: format: {entry.format}, paths: ["{entry.paths}"], licence: {entry.licence}')
     if counts["failed"]:
         first = counts["failed"][0]
         raise FetchError(
@@ -237,7 +239,8 @@ def catalogue_table() -> str:
     lines = []
     for entry in catalogue.sources().values():
         pile = f" [{entry.pile}]" if entry.pile else ""
-        lines.append(f"{entry.name}{pile}: {' '.join(entry.about.split())}")
+        reader = f" Read as {entry.format}." if entry.format else ""
+        lines.append(f"{entry.name}{pile}: {' '.join(entry.about.split())}{reader}")
         if entry.instead:
             lines.append(
                 f"    {'without consent, ' if not entry.consent else ''}not fetched: {' '.join(entry.instead.split())}"

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from pile_curate import spdx
 from pile_curate.errors import FetchError, SetupError, SourceUnavailable
 from pile_curate.fetch import catalogue, listing
 from pile_curate.fetch.client import Client
@@ -69,13 +70,23 @@ EXPECTED = {
     "gutenberg-harvest": ({}, [("http://aleph.gutenberg.org/1/0/10/10.zip", "10.zip"), ("http://aleph.gutenberg.org/1/1/11/11.zip", "11.zip")]),
     "pmc": ({"prefix": "PMC1300"}, [(f"{PMC}PMC1300.1/PMC1300.1.xml", "PMC1300.1.xml"), (f"{PMC}PMC13001.2/PMC13001.2.xml", "PMC13001.2.xml")]),
     "pubmed": ({}, [(f"{NCBI}pubmed26n0001.xml.gz", "pubmed26n0001.xml.gz")]),
-    "freelaw": ({}, [(f"{BULK}opinions-2026-09-30.csv.bz2", "opinions-2026-09-30.csv.bz2"), (f"{BULK}opinion-clusters-2026-09-30.csv.bz2", "opinion-clusters-2026-09-30.csv.bz2")]),
+    "freelaw": (
+        {"table": "opinions,courts"},
+        [(f"{BULK}{t}-2026-09-30.csv.bz2", f"{t}-2026-09-30.csv.bz2") for t in ("opinions", "courts")],
+    ),
     "uspto": ({}, [("http://api.uspto.gov/api/v1/datasets/products/files/PTGRXML/2026/ipg260113.zip", "ipg260113.zip")]),
     "hackernews": ({"item": "8..9,11"}, [(f"http://hacker-news.firebaseio.com/v0/item/{n}.json", f"{n}.json") for n in (8, 9, 11)]),
     "europarl": ({}, [("http://www.statmt.org/europarl/v7/europarl.tgz", "europarl.tgz")]),
     "dm-mathematics": ({}, [("http://storage.googleapis.com/mathematics-dataset/mathematics_dataset-v1.0.tar.gz", "mathematics_dataset-v1.0.tar.gz")]),
     "enron": ({}, [("http://www.cs.cmu.edu/~enron/enron_mail_20150507.tar.gz", "enron_mail_20150507.tar.gz")]),
-    "nih-exporter": ({"year": "2023..2024"}, [(f"http://reporter.nih.gov/exporter/abstracts/download/{y}", f"RePORTER_abstracts_FY{y}.zip") for y in (2023, 2024)]),
+    "nih-exporter": (
+        {"year": "2023..2024"},
+        [
+            (f"http://reporter.nih.gov/exporter/{t}/download/{y}", f"RePORTER_{n}_C_FY{y}.zip")
+            for t, n in (("abstracts", "PRJABS"), ("projects", "PRJ"))
+            for y in (2023, 2024)
+        ],
+    ),
     "ubuntu-irc": ({"year": "2023", "month": "01"}, [(f"{IRC}2023/01/{d}/%23ubuntu.txt", f"2023/01/{d}/#ubuntu.txt") for d in ("01", "02")]),
 }  # fmt: skip
 
@@ -104,6 +115,8 @@ def test_the_components_of_the_pile_are_all_there():
     assert {e.name for e in entries if e.listings} == set(EXPECTED)
     for entry in entries:
         assert entry.basis or not entry.consent
+        assert bool(entry.listings) <= bool(entry.format and entry.paths and entry.licence), entry.name
+        assert not entry.licence or spdx.check_expression(entry.licence)
         text = entry.model_dump_json()
         assert not any(
             word in text.lower() for word in ("the-eye", "magnet:", "torrent", "libgen", "huggingface")
