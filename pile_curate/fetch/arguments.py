@@ -13,6 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--urls", metavar="FILE", help="addresses of your own, one a line; # begins a comment"
     )
+    parser.add_argument(
+        "--sums",
+        action="append",
+        default=[],
+        metavar="LIST",
+        help="checksum list (file or address) that every address of your own has to stand in",
+    )
     parser.add_argument("--list", action="store_true", help="print the catalogue")
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be fetched, and how large it is"

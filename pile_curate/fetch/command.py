@@ -79,6 +79,8 @@ def _client(
     given = dict(_pair(word) for word in args.set)
     if entry is None and given:
         raise SetupError("--set is for sources of the catalogue")
+    if entry is not None and args.sums:
+        raise SetupError("--sums is for addresses of your own; the catalogue knows its checksums")
     secrets: tuple[Secret, ...] = ()
     if entry is not None:
         catalogue.check_values(entry, given)
@@ -111,7 +113,8 @@ def _found(
 ) -> list[listing.Found]:
     every: Iterable[listing.Found]
     if entry is None:
-        every = listing.own(_own_urls(args), keep_paths=args.keep_paths)
+        lists = {where: _sum_list(where, client) for where in args.sums}
+        every = listing.own(_own_urls(args), lists, keep_paths=args.keep_paths)
     else:
         every = listing.listed(entry, listing.values_of(entry, given, client), client)
     if args.match:
@@ -123,6 +126,16 @@ def _found(
             + (" that --match lets through" if args.match else "")
         )
     return found
+
+
+def _sum_list(where: str, client: Client) -> str:
+    if "://" in where:
+        return client.text(where).decode("utf-8", "replace")
+    try:
+        with open(where, encoding="utf-8", errors="replace") as handle:
+            return handle.read()
+    except OSError as error:
+        raise InputError(f"cannot read the checksum list {where!r}: {error.strerror}") from error
 
 
 def _own_urls(args: argparse.Namespace) -> Iterator[str]:

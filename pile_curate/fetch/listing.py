@@ -20,10 +20,10 @@ import html
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pile_curate.errors import FetchError, SetupError
 from pile_curate.fetch import names, sums
@@ -89,12 +89,25 @@ def listed(entry: Source, values: Mapping[str, str], client: Client) -> Iterator
                     yield found
 
 
-def own(urls: Iterator[str], *, keep_paths: bool) -> Iterator[Found]:
-    """Yield a user's own URLs; with ``keep_paths`` under host and path instead of the last segment alone."""
+def own(urls: Iterable[str], lists: Mapping[str, str], *, keep_paths: bool) -> Iterator[Found]:
+    """Yield a user's own URLs; with ``keep_paths`` under host and path instead of the last segment alone.
+
+    ``lists`` are checksum lists, where from to text; if there are any, a URL that none of them knows is refused.
+    """
     for url in urls:
         address = names.normal(url)
         path = names.local_path(address, f"{names.origin(address)}/" if keep_paths else "")
-        yield Found(address, f"{names.clean(urlsplit(address).netloc)}/{path}" if keep_paths else path)
+        name = unquote(urlsplit(address).path.rpartition("/")[2])
+        found: list[tuple[str, str, str]] = []
+        for where, text in lists.items():
+            try:
+                found.append((*sums.of_file(text, name, where), where))
+            except Refused as refused:
+                missing = refused
+        if lists and not found:
+            raise missing
+        wanted = f"{names.clean(urlsplit(address).netloc)}/{path}" if keep_paths else path
+        yield Found(address, wanted, sums=tuple(found))
 
 
 def _found(listing: Listing, values: Mapping[str, str], entry: Source, url: str, **rest: Any) -> Found:

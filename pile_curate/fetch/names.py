@@ -19,6 +19,7 @@ from pile_curate.fetch.settings import Refused
 NAME_BYTES = 180
 RESERVED = frozenset({"fetch.jsonl"})
 _UNSAFE = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,98}[A-Za-z0-9_-]")
 _SUFFIXES = re.compile(r"((?:\.[A-Za-z0-9]{1,8}){1,3})\Z")
 _SAFE_PATH = "%/:@!$&'()*+,;=~-._"
 
@@ -80,6 +81,8 @@ def clean(segment: str) -> str:
     >>> clean("..%2F..%2Fetc%2Fpasswd"), clean("%23ubuntu.txt"), clean("..")
     ('_._.._etc_passwd', '#ubuntu.txt', '_.')
     """
+    if _PLAIN.fullmatch(segment):
+        return segment
     raw = unquote_to_bytes(segment)
     try:
         text = raw.decode("utf-8")

@@ -70,6 +70,25 @@ def test_addresses_from_two_hosts_and_a_list(call, server, tmp_path):
     assert status == 1 and "b.txt: differs from what was fetched" in err
 
 
+def test_checksum_lists_for_addresses_of_ones_own(call, server, tmp_path):
+    told = f"{hashlib.sha256(DATA).hexdigest()}  a.gz\n{hashlib.sha256(DATA).hexdigest()} *b.gz\n"
+    server.routes |= {
+        "/a.gz": document(DATA),
+        "/b.gz": document(OTHER),
+        "/c.gz": document(DATA),
+        "/sums": document(told.encode()),
+    }
+    (tmp_path / "sums").write_text(told)
+    for lists in (server.url("/sums"), tmp_path / "sums"):
+        assert call(server.url("/a.gz"), "--sums", lists, "--to", tmp_path / "a")[0] == 0
+        assert listed(tmp_path / "a")["a.gz"]["verified"][0] == f"sha256 of {server.url('/sums')}"
+    status, _, err = call(server.url("/b.gz"), "--sums", tmp_path / "sums", "--to", tmp_path / "b")
+    assert status == 1 and "its sha256 is" in err
+    status, _, err = call(server.url("/c.gz"), "--sums", tmp_path / "sums", "--to", tmp_path / "c")
+    assert status == 1 and "holds no checksum for 'c.gz'" in err
+    assert call(server.url("/c.gz"), "--sums", tmp_path / "no", "--to", tmp_path / "c")[0] == 2
+
+
 def test_order_of_addresses_changes_nothing(call, server, tmp_path):
     server.routes |= {"/x/a.gz": document(DATA), "/y/a.gz": document(OTHER)}
     both = [server.url("/x/a.gz"), server.url("/y/a.gz")]
@@ -171,19 +190,19 @@ def test_a_source_with_its_key_pace_and_advice(call, server, tmp_path, monkeypat
 
 def test_many_hosts_share_a_bounded_number_of_threads(server, tmp_path):
     settings = replace(QUICK, proxies={"http": server.url("")})
-    server.routes |= {f"http://h{n % 50}/{n}.gz": document(DATA) for n in range(100)}
+    server.routes |= {f"http://h{n % 40}/{n}.gz": document(DATA) for n in range(60)}
     client = Client(settings, FastClock(), threading.Event())
-    wanted = [Target(f"http://h{n % 50}/{n}.gz", f"{n}.gz") for n in range(100)]
+    wanted = [Target(f"http://h{n % 40}/{n}.gz", f"{n}.gz") for n in range(60)]
     reports = []
     with ledger.opened(str(tmp_path)) as book:
         outcomes = run.Fetching(client, book, Budget(None), reports.append, print).run(wanted)
     assert [o.target for o in outcomes] == wanted and {o.state for o in outcomes} == {"fetched"}
-    assert len(reports) == 100 and server.most_open <= run.MOST_THREADS and len(listed(tmp_path)) == 100
+    assert len(reports) == 60 and server.most_open <= run.MOST_THREADS and len(listed(tmp_path)) == 60
 
 
 def test_progress_is_told_while_a_file_comes(call, server, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "PROGRESS_SECONDS", 0.0)
-    server.routes["/a.gz"] = lambda r: change(drip=(30_000, 0.1))(r, document(DATA)(r))
+    server.routes["/a.gz"] = lambda r: change(drip=(60_000, 0.12))(r, document(DATA)(r))
     err = call(server.url("/a.gz"), "--to", tmp_path)[2]
     assert "fetching: a.gz: " in err and "of 154.4 KiB, " in err and "/s\n" in err
 
