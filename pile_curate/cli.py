@@ -56,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
         "--train", action="store_true", help="train and evaluate the recipe's reference model, then report"
     )
 
+    fetch = command("fetch", "Download a source's public raw dumps, politely and resumably.", _fetch)
+    _fetch_arguments(fetch)
+
     dedup = command("dedup", "Remove duplicates from any table of Parquet or JSON lines.", _dedup)
     _dedup_arguments(dedup)
 
@@ -158,6 +161,18 @@ def _demo(args: argparse.Namespace) -> int:
         _train(out)
     run(context=context, only="report")
     return _show(out)
+
+
+def _fetch_arguments(parser: argparse.ArgumentParser) -> None:
+    from pile_curate.fetch.arguments import add_arguments
+
+    add_arguments(parser)
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    from pile_curate.fetch.command import call
+
+    return call(args)
 
 
 def _dedup_arguments(parser: argparse.ArgumentParser) -> None:

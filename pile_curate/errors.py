@@ -62,6 +62,18 @@ class InputError(PileCurateError):
     exit_status = 2
 
 
+class SourceUnavailable(InputError):
+    """A raw source cannot or may not be fetched over HTTP; says why, and what can be done instead."""
+
+    code = "SOURCE_UNAVAILABLE"
+
+
+class FetchError(PileCurateError):
+    """Not every file could be fetched; what was fetched is kept, and running again goes on from there."""
+
+    code = "FETCH"
+
+
 class CorruptInput(InputError):
     """A raw stream is damaged: ``offset`` is the position (bytes, decompressed) of the last good byte."""
 
