@@ -9,7 +9,9 @@ import os
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("source", nargs="*", help="a source of the catalogue (see --list), or addresses")
-    parser.add_argument("--to", metavar="DIR", help="folder of the files and of fetch.jsonl; made if missing")
+    parser.add_argument(
+        "--to", metavar="DIR", help="folder of the files and of fetch.ledger; made if missing"
+    )
     parser.add_argument(
         "--urls", metavar="FILE", help="addresses of your own, one a line; # begins a comment"
     )

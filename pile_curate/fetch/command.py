@@ -226,7 +226,7 @@ def _dry_run(
 
 
 def verify(root: str) -> int:
-    """Hash every file of ``fetch.jsonl`` again; raises ``FetchError`` if one differs."""
+    """Hash every file of ``fetch.ledger`` again; raises ``FetchError`` if one differs."""
     entries = ledger.read(root)
     if not entries:
         raise InputError(f"{os.path.join(root, ledger.NAME)!r} lists no file")

@@ -113,12 +113,12 @@ class Download:
         """Take up a file that is here and not from us, if a published checksum says that it is the one."""
         if not self.sums or not os.path.isfile(self.file):
             raise Refused(
-                f"{self.file!r} exists and is not in fetch.jsonl; move it away, or it would be overwritten"
+                f"{self.file!r} exists and is not in fetch.ledger; move it away, or it would be overwritten"
             )
         found, size = _digests(self.file, {a for a, _, _ in self.sums})
         if any(found[algorithm] != digest for algorithm, digest, _ in self.sums):
             raise Refused(
-                f"{self.file!r} exists, is not in fetch.jsonl, and differs from the published checksum"
+                f"{self.file!r} exists, is not in fetch.ledger, and differs from the published checksum"
             )
         entry = self._entry(Origin(url=self.target.url, final_url=self.target.url), found, size, [])
         self.ledger.add(entry)

@@ -1,4 +1,4 @@
-"""Remember what was fetched: ``fetch.jsonl``, one line a file, and the lock that keeps a second run out.
+"""Remember what was fetched: ``fetch.ledger``, one line a file, and the lock that keeps a second run out.
 
 A line is appended and synced when its file has its name; the last line of a path counts, a torn last line is
 dropped. Opening mends what a crash left between the two, and writes the list anew, sorted by path.
@@ -19,7 +19,7 @@ from pile_curate.fetch.part import STATE, left_entry
 from pile_curate.leases import LEASE_NAME, Lease, alive
 from pile_curate.storage import atomic_write, fsync_dir, sha256_file
 
-NAME = "fetch.jsonl"
+NAME = "fetch.ledger"
 LOCK = "lock"
 HOLDER = "holder"
 

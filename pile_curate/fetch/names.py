@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit, urlunsplit
 from pile_curate.fetch.settings import Refused
 
 NAME_BYTES = 180
-RESERVED = frozenset({"fetch.jsonl"})
+RESERVED = frozenset({"fetch.ledger"})
 _UNSAFE = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,98}[A-Za-z0-9_-]")
 _SUFFIXES = re.compile(r"((?:\.[A-Za-z0-9]{1,8}){1,3})\Z")
@@ -40,7 +40,7 @@ def normal(url: str, base: str = "") -> str:
     if parts.scheme.lower() not in ("http", "https") or not host:
         raise Refused(f"{url!r} is not an http:// or https:// address")
     if parts.username is not None or parts.password is not None:
-        raise Refused(f"a URL of {host} carries credentials; they would be written into fetch.jsonl")
+        raise Refused(f"a URL of {host} carries credentials; they would be written into fetch.ledger")
     try:
         host = host.encode("idna").decode() if not host.isascii() else host.lower()
     except UnicodeError as error:

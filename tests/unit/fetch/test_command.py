@@ -41,7 +41,7 @@ def call(capsys, monkeypatch):
 
 
 def listed(root):
-    return {row["path"]: row for row in map(json.loads, (root / "fetch.jsonl").read_text().splitlines())}
+    return {row["path"]: row for row in map(json.loads, (root / "fetch.ledger").read_text().splitlines())}
 
 
 def test_addresses_from_two_hosts_and_a_list(call, server, tmp_path):
@@ -183,7 +183,7 @@ def test_a_source_with_its_key_pace_and_advice(call, server, tmp_path, monkeypat
     status, told, err = call("toy", "--to", tmp_path)
     assert status == 0 and "3 fetched" in told and "next: Unpack it." in told
     assert {r.headers.get("x-key") for r in server.seen} == {"s3cret"}
-    assert "s3cret" not in told + err + (tmp_path / "fetch.jsonl").read_text()
+    assert "s3cret" not in told + err + (tmp_path / "fetch.ledger").read_text()
     server.seen.clear()
     assert "3 up to date" in call("toy", "--to", tmp_path)[1] and not server.seen
 

@@ -17,8 +17,8 @@ def test_fault(case, tmp_path):
     assert outcome.state == case.state, outcome
     assert re.search(case.reason, outcome.reason), outcome
     listed = (
-        [json.loads(line) for line in (tmp_path / "fetch.jsonl").read_text().splitlines()]
-        if (tmp_path / "fetch.jsonl").exists()
+        [json.loads(line) for line in (tmp_path / "fetch.ledger").read_text().splitlines()]
+        if (tmp_path / "fetch.ledger").exists()
         else []
     )
     if case.state == "fetched":

@@ -91,7 +91,7 @@ def test_names_that_are_taken_are_kept():
         ("http://h/2/a.gz", "a.gz"),
         ("http://h/1/a.gz", "a.gz"),
         ("http://h/d", "d"),
-        ("http://h/f", "fetch.jsonl"),
+        ("http://h/f", "fetch.ledger"),
     ]
     paths = names.assign(wanted, owners)
     assert paths["http://h/1/a.gz"] == "a.gz" and paths["http://h/2/a.gz"].startswith("a~")

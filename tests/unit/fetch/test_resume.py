@@ -25,7 +25,7 @@ class Stopping(FastClock):
 
 
 def entries(root):
-    return [json.loads(line) for line in (root / "fetch.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (root / "fetch.ledger").read_text().splitlines()]
 
 
 @pytest.mark.parametrize("at", [0, 1, 1023, 1024, 5000, len(DATA) - 1])
@@ -117,7 +117,7 @@ def test_a_file_that_is_not_ours_is_adopted_by_its_checksum_or_left_alone(server
     server.routes["/a.gz"] = document(DATA)
     (tmp_path / "a.gz").write_bytes(DATA)
     outcome = fetch(server, tmp_path, server.url("/a.gz"))
-    assert outcome.state == "failed" and "is not in fetch.jsonl" in outcome.reason
+    assert outcome.state == "failed" and "is not in fetch.ledger" in outcome.reason
     assert "differs from the published" in fetch(server, tmp_path, server.url("/a.gz"), **md5(OTHER)).reason
     assert fetch(server, tmp_path, server.url("/a.gz"), **md5()).state == "adopted"
     assert fetch(server, tmp_path, server.url("/a.gz"), **md5()).state == "fresh" and not server.asked()
@@ -151,7 +151,7 @@ def test_what_the_ledger_says(server, tmp_path):
         "last_modified": "Mon, 02 Jan 2023 03:04:05 GMT", "encoding": "", "verified": ["the announced length"],
         "published": {}, "immutable": False, "source": "test",
     }  # fmt: skip
-    assert "secret" not in (tmp_path / "fetch.jsonl").read_text()
+    assert "secret" not in (tmp_path / "fetch.ledger").read_text()
     assert os.stat(tmp_path / "a.gz").st_mtime == 1672628645
 
 
@@ -166,7 +166,7 @@ def test_a_crash_between_the_name_and_the_ledger_is_mended(server, tmp_path, mon
         patched.setattr(ledger.Ledger, "add", crash)
         with pytest.raises(KeyError):
             fetch(server, tmp_path, url)
-    assert (tmp_path / "a.gz").exists() and not (tmp_path / "fetch.jsonl").exists()
+    assert (tmp_path / "a.gz").exists() and not (tmp_path / "fetch.ledger").exists()
     server.seen.clear()
     assert fetch(server, tmp_path, url, immutable=True).state == "fresh" and not server.seen
     assert os.listdir(tmp_path / ".fetch") == ["lock"]
@@ -174,7 +174,7 @@ def test_a_crash_between_the_name_and_the_ledger_is_mended(server, tmp_path, mon
 
 def test_ledger_lines_torn_damaged_and_hostile(tmp_path):
     good = {"path": "a", "url": "http://h/a", "bytes": 1, "sha256": "x"}
-    file = tmp_path / "fetch.jsonl"
+    file = tmp_path / "fetch.ledger"
     file.write_text(json.dumps(good) + '\n{"path": "b", "ur')
     assert list(ledger.read(str(tmp_path))) == ["a"]
     file.write_text('{"torn\n' + json.dumps(good) + "\n")
