@@ -9,6 +9,9 @@ from pile_curate.sources.code import CodeSource
 from pile_curate.sources.gutenberg import GutenbergSource
 from pile_curate.sources.jsonl import JsonlSource
 from pile_curate.sources.mediawiki import MediaWikiSource
+from pile_curate.sources.nih_exporter import NihExporterSource
+from pile_curate.sources.pubmed_abstracts import PubMedAbstractsSource
+from pile_curate.sources.pubmed_central import PubMedCentralSource
 from pile_curate.sources.stackexchange import StackExchangeSource
 from pile_curate.sources.warc import WarcSource
 
@@ -19,5 +22,8 @@ SOURCES: Mapping[str, SourceFormat] = {
     "gutenberg": GutenbergSource(),
     "code": CodeSource(),
     "jsonl": JsonlSource(),
+    "pubmed_central": PubMedCentralSource(),
+    "pubmed_abstracts": PubMedAbstractsSource(),
+    "nih_exporter": NihExporterSource(),
 }
 """Format name, as recipes write it, to its one instance. Adding a source is one file and one line here."""
