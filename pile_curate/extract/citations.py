@@ -14,6 +14,7 @@ BEGIN, END = "\x01", "\x02"
 
 _HIDE = str.maketrans("[]()", "\x03\x04\x05\x06")
 _SHOW = str.maketrans("\x03\x04\x05\x06", "[]()", BEGIN + END)
+_HIDDEN = re.compile("[\x01-\x06]")
 _NUMERIC = re.compile(
     r"[A-Za-z]{0,2}\.?\s?[0-9]{1,4}[a-z]?'?(?:\s*[,;–—−-]\s*[A-Za-z]?[0-9]{1,4}[a-z]?)*\s*[,;]?|[*†‡§¶#]{1,3}"
 )
@@ -89,7 +90,7 @@ def _shown(text: str) -> str:
     """Return markers as the text that they were."""
     if BEGIN in text:
         text = _MARK.sub(lambda mark: mark[0][2:-1], text)
-    return text.translate(_SHOW)
+    return text.translate(_SHOW) if _HIDDEN.search(text) else text
 
 
 def _join(out: list[str], group: str, text: str, end: int) -> int:

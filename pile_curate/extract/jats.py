@@ -9,7 +9,6 @@ deeper than ``MAX_DEPTH`` are read as the text that they hold.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from pile_curate.extract.wikitext_tags import fenced, superscript
 
 MAX_DEPTH = 100
 _BREAK = "\0"
-_BLANKS = re.compile(r"[ \t\r\n\f\v\u00a0]+")
 _ORDERED = {
     "order": "{}.", "alpha-lower": "{}.", "alpha-upper": "{}.", "roman-lower": "{}.", "roman-upper": "{}.",
 }  # fmt: skip
@@ -91,7 +89,7 @@ class JatsReader:
         return out
 
     def _paragraph(self, parts: list[str]) -> str:
-        text = _BLANKS.sub(" ", "".join(parts)).strip()
+        text = " ".join("".join(parts).split())
         if self.choices.citations != "keep":
             text = without_markers(text)
         if _BREAK in text:

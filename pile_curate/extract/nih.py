@@ -11,11 +11,13 @@ import re
 _HEADINGS = (
     r"DESCRIPTION\s*\((?:[^()\n]|\([^()\n]*\)){0,120}\)",
     r"DESCRIPTION",
-    r"(?:PROJECT\s+|RESEARCH\s+|PROPOSAL\s+|SCIENTIFIC\s+|TECHNICAL\s+|OVERALL\s+)?(?:SUMMARY|ABSTRACT)"
-    r"(?:\s*(?:/|AND|OR|&)\s*(?:PROJECT\s+)?(?:ABSTRACT|SUMMARY|DESCRIPTION|NARRATIVE))?(?:\s*\((?:[^()\n]){0,120}\))?",
+    r"(?:(?:MODIFIED|OVERALL|PROJECT|RESEARCH|PROPOSAL|SCIENTIFIC|TECHNICAL|COMPONENT|CORE)\s+){0,3}(?:SUMMARY|ABSTRACT)"
+    r"(?:\s*(?:/|AND|OR|&)\s*(?:PROJECT\s+)?(?:ABSTRACT|SUMMARY|DESCRIPTION|NARRATIVE))?(?:\s+SECTION)?"
+    r"(?:\s*\((?:[^()\n]){0,120}\))?",
     r"(?:PROJECT\s+)?DESCRIPTION\s*/\s*ABSTRACT",
     r"ABSTRACT\s+OF\s+(?:THE\s+)?(?:RESEARCH\s+)?(?:PROJECT|PROPOSAL|APPLICATION)",
     r"PROJECT\s+(?:DESCRIPTION|NARRATIVE|OVERVIEW)",
+    r"OVERALL",
 )
 # With a colon or a line of its own in any case of letters; without either only in capitals, before a new sentence.
 _MARKED = re.compile(rf"(?:{'|'.join(_HEADINGS)})\s{{0,3}}(?:[:.]|[-–—](?=\s)|\n)\s*", re.IGNORECASE)
@@ -25,19 +27,28 @@ _ATTRIBUTED = re.compile(
     r"(?:abstract|application))\)?\s*:?\s*",
     re.IGNORECASE,
 )
+_INSTRUCTIONS = re.compile(
+    r"(?:See instructions[.:]?\s*)?State the application's broad, long-term objectives.{0,700}?(?:these goals|project)\.\s*",
+    re.IGNORECASE | re.DOTALL,
+)
+_END = re.compile(r"\s*\(?\bEND OF ABSTRACT\)?\.?\Z", re.IGNORECASE)
+_RUBBISH = re.compile(r"[^\w(\[\"'“‘<{$~≥≤±+-]+")
+"""What some files have in front of an abstract: a question mark for a byte that was lost."""
+
 _UNREADABLE = re.compile(r"\s?\[{1,3}(?:unreadable|illegible)\]{1,3}", re.IGNORECASE)
 _RELEVANCE = re.compile(
     r"(?<!\S)(?P<label>(?:PUBLIC HEALTH )?RELEVANCE(?: TO PUBLIC HEALTH)?(?: STATEMENT)?(?: \(See instructions\))?"
     r"|Public Health Relevance(?: Statement)?|PROJECT NARRATIVE|Project Narrative|RELEVANCE \([Ss]ee [Ii]nstructions\)"
     r"|NARRATIVE)\s?(?::|\n)\s*(?P<body>(?:provided by applicant\)?:?\s*)?)"
 )
+_LABEL_WORDS = ("RELEVANCE", "Relevance", "NARRATIVE", "Narrative")
 _PLACEHOLDER = re.compile(
     r"\W*(?:(?:this |an? |the )?(?:abstract|description|summary)?\s*(?:is |was )?(?:not|no|none|un)\s?-?(?:available|provided|applicable)?"
     r"(?:\s*abstract)?(?:\s*(?:is |was )?(?:available|provided|submitted|on file|found|given))?|n/?a|none|null|unavailable|tbd|"
     r"(?:project )?(?:abstract|summary|description))\W*",
     re.IGNORECASE,
 )
-_BLANKS = re.compile(r"[ \t\f\v\u00a0]+")
+_GAP = re.compile(r"\n{3,}")
 _ITEM = re.compile(
     r"(?:[-•*·▪◦]|\(?[0-9ivx]{1,3}[.)]|\(?[a-z]\)|(?:specific )?aim\s*#?\s*[0-9]|[A-Z][A-Za-z /&-]{2,40}:)\s?",
     re.IGNORECASE,
@@ -56,10 +67,12 @@ def clean_abstract(text: str, *, relevance: bool = True) -> str:
     if "[" in text:
         text = _tidy(_UNREADABLE.sub("", text))
     text = _without_heading(text)
+    if "abstract" in text[-40:].lower():
+        text = text[:-40] + _END.sub("", text[-40:])
     paragraphs: list[str] = []
     done = 0
     label = ""
-    for found in _RELEVANCE.finditer(text):
+    for found in _RELEVANCE.finditer(text) if any(word in text for word in _LABEL_WORDS) else ():
         _add(paragraphs, label, text[done : found.start()], relevance)
         label, done = _label(found["label"]), found.end()
     _add(paragraphs, label, text[done:], relevance)
@@ -77,14 +90,18 @@ def is_placeholder(text: str) -> bool:
 
 def _tidy(text: str) -> str:
     """Make blanks single and runs of empty lines one: what the expressions below take for granted."""
-    text = "\n".join(line.strip() for line in _BLANKS.sub(" ", text).split("\n"))
-    return re.sub(r"\n{3,}", "\n\n", text).strip()
+    return _short_gaps("\n".join(" ".join(line.split()) for line in text.split("\n")))
+
+
+def _short_gaps(text: str) -> str:
+    return (_GAP.sub("\n\n", text) if "\n\n\n" in text else text).strip()
 
 
 def _without_heading(text: str) -> str:
     """Strip headings of the form from a text's beginning; some stand there twice."""
-    for _ in range(4):
-        found = _MARKED.match(text) or _CAPITALS.match(text) or _ATTRIBUTED.match(text)
+    for _ in range(8):
+        found = _RUBBISH.match(text) or _MARKED.match(text) or _CAPITALS.match(text)
+        found = found or _ATTRIBUTED.match(text) or _INSTRUCTIONS.match(text)
         if not found or found.end() == 0:
             break
         text = text[found.end() :].lstrip(" \n:.-–—")
@@ -133,4 +150,4 @@ def unwrapped(text: str) -> str:
                 out[-1] = f"{before} {line}"
         else:
             out.append(line)
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip("\n")
+    return _short_gaps("\n".join(out))

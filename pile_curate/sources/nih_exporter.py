@@ -13,6 +13,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -141,8 +142,7 @@ def _row(raw: Raw, options: NihExporterOptions) -> Outcome:
 
     text, encoding = _decoded(raw.body, options.encoding)
     fields = _fields(text)
-    header = _fields(_decoded(raw.meta.get("header", b""), options.encoding)[0]) or [_ID, _TEXT]
-    columns = [name.strip("\ufeff \"'\t").upper() for name in header]
+    columns = _columns(raw.meta.get("header", b""))
     if fields is None or len(fields) != len(columns):
         found = "a quotation mark within a field" if fields is None else f"{len(fields)} fields"
         return reject("bad_row", f"{found}; the header has {len(columns)}: {', '.join(columns)[:200]}")
@@ -173,6 +173,13 @@ def _row(raw: Raw, options: NihExporterOptions) -> Outcome:
         return reject("no_abstract", given[:100], "policy", number)
     meta["encoding"] = encoding
     return Document(number, body, raw.rel, raw.record, title=title, raw_bytes=size, meta=meta)
+
+
+@lru_cache(maxsize=16)
+def _columns(header: bytes) -> tuple[str, ...]:
+    """Return the columns' names in capitals; of a file without a header those of the abstracts' files."""
+    names = _fields(_decoded(header, "auto")[0]) or [_ID, _TEXT]
+    return tuple(name.strip("\ufeff \"'\t").upper() for name in names)
 
 
 def _decoded(data: bytes, encoding: str) -> tuple[str, str]:

@@ -59,7 +59,7 @@ def test_sentences(text: str, spdx: str | None) -> None:
 
 
 def test_long_rubbish_is_read_in_linear_time() -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     for piece in (
         "creativecommons.org/licenses/by-",
         "Creative Commons Attribution ",
@@ -69,4 +69,4 @@ def test_long_rubbish_is_read_in_linear_time() -> None:
     ):
         spdx_of_text(piece * 20_000)
         spdx_of_url(piece * 20_000)
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1

@@ -53,8 +53,8 @@ def test_names_and_years_go_if_asked_but_not_out_of_a_sentence() -> None:
 
 
 def test_rubbish_is_read_in_linear_time() -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     mark = marker("1")
     for piece in (f"[{mark}", f"({mark}, ", f" {mark} and", "[" * 10 + mark, f"{mark}]", "\x01", "\x02n"):
         without_markers(piece * 20_000)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2

@@ -63,14 +63,14 @@ def test_declared_characters_and_external_entities() -> None:
 def test_bombs_are_refused() -> None:
     big = b'<!DOCTYPE a [<!ENTITY x "' + b"A" * 100_000 + b'">]><a>' + b"&x;" * 100_000 + b"</a>"
     for data in (BOMB, big):
-        begin = time.perf_counter()
+        begin = time.process_time()
         with pytest.raises(EntityError):
             parse_document(data)
-        assert time.perf_counter() - begin < 1
+        assert time.process_time() - begin < 1
 
 
 def test_rubbish_in_the_prolog_is_read_in_linear_time() -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     for piece in (
         b"<!--",
         b"<?a ",
@@ -82,7 +82,7 @@ def test_rubbish_in_the_prolog_is_read_in_linear_time() -> None:
     ):
         with pytest.raises(XmlError):
             parse_document(piece * 50_000)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 def test_namespaces_go() -> None:

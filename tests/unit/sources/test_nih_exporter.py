@@ -123,10 +123,10 @@ def test_zips(tmp_path: Path) -> None:
 
 def test_a_zip_bomb_ends(tmp_path: Path) -> None:
     bomb = zipped({"a.csv": b"0" * (80 << 20)})
-    begin = time.perf_counter()
+    begin = time.process_time()
     result = run(tmp_path, {"a.zip": bomb}, max_row_bytes=1 << 16)
     assert result.reasons.keys() == {"truncated_record", "corrupt_file"}
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 def test_long_rows_are_rejected_and_reading_goes_on(tmp_path: Path) -> None:

@@ -159,13 +159,13 @@ def test_bad_records_cost_themselves(tmp_path: Path) -> None:
     result = run(tmp_path, {"pubmed24n1.xml": body})
     assert list(texts(result)) == ["3"]
     assert result.reasons == {"xml_error": 2, "no_pmid": 1, "bad_deletion": 2}
-    begin = time.perf_counter()
+    begin = time.process_time()
     deep = citation(
         1,
         "<Abstract><AbstractText>" + "<i>" * 100_000 + "x" + "</i>" * 100_000 + "</AbstractText></Abstract>",
     )
     assert texts(run(tmp_path, {"pubmed24n1.xml": deep}))["1"].endswith("x")
-    assert time.perf_counter() - begin < 1.5
+    assert time.process_time() - begin < 1.5
 
 
 def test_unclosed_citations_and_lists(tmp_path: Path) -> None:
