@@ -1,5 +1,7 @@
 """Read PubMed Central's articles: JATS XML, one article a file, loose or in the bulk packages.
 
+Sets of articles (``<articles>`` of Europe PMC, ``<pmc-articleset>`` of efetch) are cut into their articles.
+
 The open-access subset comes as ``oa_comm_xml.PMC001xxxxxx.baseline.2024-06-18.tar.gz`` (thousands of ``.xml`` in each) and as one
 archive an article, with its pictures; both are read as they come. An article's own licence goes with its document:
 it is what the subset's three groups (commercial, non-commercial, other) are made of. The native key is the PMC
@@ -16,15 +18,19 @@ from xml.etree.ElementTree import Element
 
 from pydantic import Field
 
+from pile_curate.decode import sniff
 from pile_curate.extract import jats_front as front
 from pile_curate.extract.jats import Block, JatsChoices, JatsReader, joined
 from pile_curate.extract.xml import XmlError
 from pile_curate.extract.xml_document import EntityError, parse_document
-from pile_curate.files import Tally
+from pile_curate.files import RawFile, Tally, open_raw
 from pile_curate.sources.base import About, Document, Outcome, Raw, Reject, SourceFormat, SourceOptions, Split
 from pile_curate.sources.blobs import Inflate, blob_records, inflated
+from pile_curate.sources.xmldump import head_of, xml_records
 
 _ARTICLE = re.compile(r"\.(?:nxml|xml)(?:\.gz)?$", re.IGNORECASE)
+_SET = re.compile(rb"<(articles|pmc-articleset)[ >]")
+_HEAD = 2048
 _NO_ABSTRACTS = frozenset(
     "toc graphical teaser web-summary key-points highlights author-highlights editor-highlights precis short".split()
 )
@@ -71,6 +77,20 @@ def _wanted(name: str) -> str:
     return "" if _ARTICLE.search(name) else "not_an_article"
 
 
+def _set_ending(file: RawFile) -> bytes:
+    """Return the end tag of a file that holds many articles, as Europe PMC and efetch deliver them; else nothing."""
+    with open_raw(file.path) as handle:
+        head = handle.read(_HEAD)
+    if sniff(head):
+        head = head_of(file, _HEAD)
+    found = _SET.search(head[:_HEAD])
+    return b"</" + found[1] + b">" if found else b""
+
+
+def _set_meta(file: RawFile) -> dict[str, object]:
+    return {"key": file.rel, "name": file.rel, "set": True}
+
+
 class PubMedCentralSource(SourceFormat):
     """Read one article a file or archive member."""
 
@@ -90,8 +110,14 @@ class PubMedCentralSource(SourceFormat):
     )
 
     def frames(self, split: Split, options: PubMedCentralOptions, tally: Tally) -> Iterator[Raw | Reject]:
-        """Yield each file and each archive member that is named like an article."""
-        yield from blob_records(split, tally, limit=options.max_file_bytes, wanted=_wanted)
+        """Yield each file and each archive member that is named like an article, and each article of a set."""
+        for file in split.files:
+            ending = _set_ending(file) if _ARTICLE.search(file.rel) else b""
+            if ending:
+                part = Split((file,))
+                yield from xml_records(part, tally, b"<article ", b"</article>", ending, _set_meta)
+            else:
+                yield from blob_records(Split((file,)), tally, limit=options.max_file_bytes, wanted=_wanted)
 
     def parse(self, raw: Raw, options: PubMedCentralOptions) -> list[Outcome]:
         """Turn one article into a document or a reject."""
@@ -100,13 +126,16 @@ class PubMedCentralSource(SourceFormat):
 
 def _article(raw: Raw, options: PubMedCentralOptions) -> Outcome:
     size = len(raw.body)
-    path = str(raw.meta["key"])
+    path = f"{raw.meta['key']}#{raw.record}" if raw.meta.get("set") else str(raw.meta["key"])
 
     def reject(
         reason: str, detail: str = "", kind: Literal["policy", "error"] = "policy", key: str = path
     ) -> Reject:
         return Reject(reason, raw.rel, raw.record, detail, key, kind, raw_bytes=size)
 
+    if size > options.max_file_bytes:
+        detail = f"{size} bytes; the option max_file_bytes allows {options.max_file_bytes}"
+        return reject("record_too_large", detail, "error")
     try:
         root = parse_document(inflated(raw.body, options.max_file_bytes))
     except Inflate as error:
@@ -115,7 +144,12 @@ def _article(raw: Raw, options: PubMedCentralOptions) -> Outcome:
         return reject("xml_entities", str(error), "error")
     except XmlError as error:
         return reject("xml_error", str(error), "error")
-    found = root if root.tag == "article" else next(root.iter("article"), None)
+    found = root if root.tag == "article" else None
+    if found is None:  # wrapped, as OAI-PMH delivers it
+        inner = list(root.iter("article"))
+        if len(inner) > 1:
+            return reject("article_set", f"{len(inner)} articles in one record; unpack the archive", "error")
+        found = inner[0] if inner else None
     meta = found.find("front/article-meta") if found is not None else None
     if found is None or meta is None:
         return reject(

@@ -10,6 +10,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from pile_curate.files import Caps
 from pile_curate.sources.nih_frames import START, RowCounter, _RowFramer
 from tests.source_harness import Extracted, extract
 
@@ -121,8 +124,9 @@ def test_zips(tmp_path: Path) -> None:
     assert odd.reasons == {"corrupt_file": 1}
 
 
-def test_a_zip_bomb_ends(tmp_path: Path) -> None:
-    bomb = zipped({"a.csv": b"0" * (80 << 20)})
+def test_a_zip_bomb_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pile_curate.sources.nih_frames.DEFAULT_CAPS", Caps(ratio=500, ratio_after=1 << 20))
+    bomb = zipped({"a.csv": b"0" * (8 << 20)})
     begin = time.process_time()
     result = run(tmp_path, {"a.zip": bomb}, max_row_bytes=1 << 16)
     assert result.reasons.keys() == {"truncated_record", "corrupt_file"}

@@ -123,9 +123,9 @@ def test_what_is_no_article_is_an_error() -> None:
 
 def test_deep_and_wide_articles_cost_little() -> None:
     for inner in (
-        "<sec>" * 100_000 + "</sec>" * 100_000,
-        "<p>" + "<italic/>" * 200_000 + "</p>",
-        "<p>" + "&alpha;" * 100_000 + "</p>",
+        "<sec>" * 50_000 + "</sec>" * 50_000,
+        "<p>" + "<italic/>" * 100_000 + "</p>",
+        "<p>" + "&alpha;" * 50_000 + "</p>",
     ):
         begin = time.process_time()
         parse(article(body=f"<body>{inner}</body>"))
@@ -151,11 +151,38 @@ def test_packages(tmp_path: Path) -> None:
     assert again.records == again.tally.records and again.reasons["corrupt_file"] == 1
 
 
+def test_sets_of_articles_are_cut(tmp_path: Path) -> None:
+    inner = b"".join(article(f"<article-id pub-id-type='pmc'>{i}</article-id>") for i in range(1, 4))
+    broken = article().replace(b"</front>", b"")
+    europe = b"<?xml version='1.0'?>\n<articles>" + inner + broken + article("") + b"</articles>"
+    (tmp_path / "PMC1_PMC3.xml.gz").write_bytes(gzip.compress(europe))
+    (tmp_path / "efetch.xml").write_bytes(
+        b"<pmc-articleset>" + article("<article-id pub-id-type='pmc'>9</article-id>") + b"</pmc-articleset>"
+    )
+    result = extract("pubmed_central", tmp_path, ["*"])
+    assert result.records == result.tally.records == 6
+    assert result.keys() == [
+        "PMC1",
+        "PMC2",
+        "PMC3",
+        f"PMC1_PMC3.xml.gz#{europe.rindex(b'<article ')}",
+        "PMC9",
+    ]
+    assert result.reasons == {"xml_error": 1}
+    for cut in (300, 900):
+        (tmp_path / "PMC1_PMC3.xml.gz").write_bytes(gzip.compress(europe[:cut]))
+        again = extract("pubmed_central", tmp_path, ["*.gz"])
+        assert again.records == again.tally.records and again.reasons["corrupt_file"] == 1
+    assert reject(b"<pmc-articleset>" + inner + b"</pmc-articleset>").reason == "article_set"
+
+
 @pytest.mark.skipif(not SAMPLES, reason="PILE_CURATE_SAMPLES names no folder of real dumps")
 def test_real_articles() -> None:
     result = extract("pubmed_central", Path(SAMPLES) / "pubmed_central", ["*.nxml"])
     assert not result.rejects and result.records == result.tally.records == len(result.documents)
     for found in result.documents:
         assert found.key.startswith("PMC") and found.meta["authors"] and found.meta["date"]
-        assert not re.search(r"</?[a-z]|&[a-z]+;| [,.;]|\( |\[\]|\(\)|\.\.(?!\.)|[\x00-\x08]", found.text)
+        assert not re.search(
+            r"</?[a-z]|&[a-z]+;| [,;]| \.(?!\.)|\( |\[\]|\(\)|(?<!\.)\.\.(?!\.)|[\x00-\x08]", found.text
+        )
         assert len(found.text.split()) > 1500
