@@ -13,13 +13,18 @@ CONTAINERS = names(
 )
 """Elements that only hold others."""
 
+BLOCKS = names(
+    "sec app boxed-text glossary statement p list def-list verse-group speech code preformat disp-formula fig table-wrap"
+)
+"""Elements that are read each in its own way."""
+
 SILENT = names(
     "title label subtitle caption alt-title abbrev-journal-title object-id alt-text long-desc permissions sec-meta ref-list ref graphic "
     "inline-graphic media inline-media supplementary-material inline-supplementary-material contrib-group contrib aff author-notes "
     "kwd-group related-article related-object private-char index-term milestone-start milestone-end hr table-wrap-foot "
     "table colgroup col thead tbody tr td th ack bio counts custom-meta-group funding-group history processing-meta "
     "copyright-statement license self-uri speaker term target-note sub-article response fn-group index toc "
-    "annotation preview nlm-citation element-citation mixed-citation citation product support-group textual-form"
+    "annotation preview nlm-citation element-citation mixed-citation citation product support-group"
 )
 """Elements that are no text of the article, or are read by the element that holds them."""
 

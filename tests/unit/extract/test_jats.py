@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element
 
 from pile_curate.extract import jats_front as front
 from pile_curate.extract.jats import JatsChoices, JatsReader, joined
+from pile_curate.extract.jats_names import BLOCKS
 from pile_curate.extract.xml_document import parse_document
 
 X = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -203,3 +204,13 @@ def test_retracted() -> None:
         article(meta="<related-article related-article-type='retraction-forward'/>"), "On gulls"
     )
     assert not front.is_retracted(article(), "Retracted landing gear and gulls")
+
+
+def test_the_blocks_that_lines_know_are_those_that_are_read() -> None:
+    assert set(JatsReader._HANDLERS) == set(BLOCKS)
+
+
+def test_an_empty_form_of_a_formula_yields_to_the_other() -> None:
+    body = "<p>At <inline-formula><alternatives><tex-math> </tex-math><math><mi>y</mi></math></alternatives></inline-formula>.</p>"
+    assert text(body) == "At y."
+    assert text("<p>With <alternatives><textual-form>words</textual-form><graphic/></alternatives>.</p>") == "With words."
