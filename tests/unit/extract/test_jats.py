@@ -213,4 +213,7 @@ def test_the_blocks_that_lines_know_are_those_that_are_read() -> None:
 def test_an_empty_form_of_a_formula_yields_to_the_other() -> None:
     body = "<p>At <inline-formula><alternatives><tex-math> </tex-math><math><mi>y</mi></math></alternatives></inline-formula>.</p>"
     assert text(body) == "At y."
-    assert text("<p>With <alternatives><textual-form>words</textual-form><graphic/></alternatives>.</p>") == "With words."
+    assert (
+        text("<p>With <alternatives><textual-form>words</textual-form><graphic/></alternatives>.</p>")
+        == "With words."
+    )
