@@ -13,6 +13,9 @@ from pile_curate.sources.hackernews import HackerNewsSource
 from pile_curate.sources.jsonl import JsonlSource
 from pile_curate.sources.mediawiki import MediaWikiSource
 from pile_curate.sources.reddit import RedditSource
+from pile_curate.sources.nih_exporter import NihExporterSource
+from pile_curate.sources.pubmed_abstracts import PubMedAbstractsSource
+from pile_curate.sources.pubmed_central import PubMedCentralSource
 from pile_curate.sources.stackexchange import StackExchangeSource
 from pile_curate.sources.uspto import UsptoSource
 from pile_curate.sources.warc import WarcSource
@@ -29,5 +32,8 @@ SOURCES: Mapping[str, SourceFormat] = {
     "hackernews": HackerNewsSource(),
     "reddit": RedditSource(),
     "dm_mathematics": DmMathematicsSource(),
+    "pubmed_central": PubMedCentralSource(),
+    "pubmed_abstracts": PubMedAbstractsSource(),
+    "nih_exporter": NihExporterSource(),
 }
 """Format name, as recipes write it, to its one instance. Adding a source is one file and one line here."""
