@@ -17,7 +17,7 @@ PERMISSIVE = frozenset(
     BSD-3-Clause BSD-3-Clause-Clear BSD-4-Clause BSL-1.0 CC-BY-1.0 CC-BY-2.0 CC-BY-2.5 CC-BY-3.0 CC-BY-4.0 CC-PDDC
     CC-PDM-1.0 CC0-1.0 CDLA-Permissive-2.0 ECL-2.0 ISC MIT MIT-0 MS-PL NCSA ODC-By-1.0 OpenSSL PDDL-1.0 PostgreSQL
     PSF-2.0 Python-2.0 Unicode-3.0 Unlicense UPL-1.0 Vim W3C WTFPL X11 Zlib ZPL-2.1
-    LicenseRef-public-domain LicenseRef-public-domain-US LicenseRef-US-government-work
+    LicenseRef-CC-BY LicenseRef-public-domain LicenseRef-public-domain-US LicenseRef-US-government-work
     """.split()
 )
 """Licences without conditions on what is made of the text, apart from attribution and notice."""

@@ -66,8 +66,8 @@ class NihExporterSource(SourceFormat):
     about: ClassVar[About] = About(
         publisher="National Institutes of Health, RePORTER ExPORTER",
         where="https://reporter.nih.gov/exporter/abstracts",
-        licence="LicenseRef-public-domain-US",
-        consent="public",
+        licence="LicenseRef-US-government-work",
+        consent="author",
         size="about 6 GB of CSV, a zip a year since 1985",
         splits="plain files at rows, a zip a task; threads meet once, by application",
         example="RePORTER_PRJABS_C_FY*.zip",

@@ -75,7 +75,7 @@ class PubMedAbstractsSource(SourceFormat):
         publisher="National Library of Medicine, PubMed",
         where="https://ftp.ncbi.nlm.nih.gov/pubmed/",
         licence="LicenseRef-NLM-terms",
-        consent="tos",
+        consent="author",
         size="about 50 GB in xml.gz: 1,300 baseline files, some update files a day",
         splits="a file a task, plain files at citations; threads meet once, by PubMed number",
         example="*/pubmed*.xml.gz",

@@ -103,7 +103,7 @@ class PubMedCentralSource(SourceFormat):
         publisher="National Library of Medicine, PubMed Central Open Access Subset",
         where="https://pmc.ncbi.nlm.nih.gov/tools/openftlist/",
         licence="as each article says; LicenseRef-article-terms for the rest",
-        consent="tos",
+        consent="author",
         size="about 130 GB as XML in tar.gz",
         splits="an archive a task; loose files packed to 256 MB",
         example="oa_comm_xml.*.tar.gz",

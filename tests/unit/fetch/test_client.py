@@ -109,7 +109,8 @@ def test_nobody_listens():
 
 def test_encryption_that_fails(server):
     with (
-        pytest.raises(Transient, match="no encrypted connection"),
+        # A peer that speaks no TLS may answer with text or drop the line first: both are tried again.
+        pytest.raises(Transient, match="connection"),
         client().open("GET", f"https://127.0.0.1:{server.port}/", obey=False),
     ):
         pass
