@@ -6,11 +6,16 @@ from collections.abc import Mapping
 
 from pile_curate.sources.base import SourceFormat
 from pile_curate.sources.code import CodeSource
+from pile_curate.sources.europarl import EuroparlSource
 from pile_curate.sources.gutenberg import GutenbergSource
 from pile_curate.sources.jsonl import JsonlSource
 from pile_curate.sources.mediawiki import MediaWikiSource
+from pile_curate.sources.opensubtitles import OpenSubtitlesSource
 from pile_curate.sources.stackexchange import StackExchangeSource
+from pile_curate.sources.subtitles import SubtitlesSource
+from pile_curate.sources.ubuntu_irc import UbuntuIrcSource
 from pile_curate.sources.warc import WarcSource
+from pile_curate.sources.youtube_subtitles import YouTubeSubtitlesSource
 
 SOURCES: Mapping[str, SourceFormat] = {
     "warc": WarcSource(),
@@ -19,5 +24,10 @@ SOURCES: Mapping[str, SourceFormat] = {
     "gutenberg": GutenbergSource(),
     "code": CodeSource(),
     "jsonl": JsonlSource(),
+    "europarl": EuroparlSource(),
+    "opensubtitles": OpenSubtitlesSource(),
+    "subtitles": SubtitlesSource(),
+    "youtube_subtitles": YouTubeSubtitlesSource(),
+    "ubuntu_irc": UbuntuIrcSource(),
 }
 """Format name, as recipes write it, to its one instance. Adding a source is one file and one line here."""
