@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 
 from pile_curate.extract.captions import plain_line
 from pile_curate.extract.cues import Cue
-from pile_curate.extract.xml import XmlError, parse_element
+from pile_curate.extract.xml import XmlError, outermost, parse_element
 
 _CLOCK = re.compile(r"\s*-?(\d{1,3}):(\d{1,2}):(\d{1,2})(?:[,.:](\d{1,3}))?\s*")
 _LEFT = frozenset(".,!?;:%)]}»”…‥、。！？，；：）」』】〉》؟،؛।’°") | {
@@ -157,7 +157,7 @@ def read_opus(data: bytes, language: str = "") -> Subtitle:
     found = Subtitle(root.get("id", ""))
     shown: float | None = None
     gone: float | None = None
-    for element in root.iter("s"):
+    for element in outermost(root, "s"):
         text, times, tokenized = _sentence(element, language)
         found.tokenized = found.tokenized or tokenized
         starts = [at for starting, at in times if starting]

@@ -16,7 +16,7 @@ from typing import Any
 
 from pile_curate.extract.captions import Captions, plain_line
 from pile_curate.extract.cues import Cue
-from pile_curate.extract.xml import XmlError, parse_element
+from pile_curate.extract.xml import XmlError, outermost, parse_element
 
 WORD_SECONDS = 0.6
 """How long the last word of a recognised line is taken to last."""
@@ -53,11 +53,11 @@ def read_timed_text(text: str) -> Captions:
         raise TimedTextError("xml_error", str(error)) from error
     name = root.tag.rpartition("}")[2]
     if name == "transcript":
-        return Captions([_srv(e, 1.0, "start", "dur") for e in root.iter("text")], "srv1")
+        return Captions([_srv(e, 1.0, "start", "dur") for e in outermost(root, "text")], "srv1")
     if name == "timedtext" and root.find("body") is not None:
         return _srv3(root)
     if name == "timedtext":
-        return Captions([_srv(e, 0.001, "t", "d") for e in root.iter("text")], "srv2")
+        return Captions([_srv(e, 0.001, "t", "d") for e in outermost(root, "text")], "srv2")
     if name == "tt":
         return _ttml(root)
     raise TimedTextError("not_captions", f"an XML file whose root is <{name[:40]}>")
@@ -90,7 +90,7 @@ def _srv(element: ElementTree.Element, unit: float, at: str, length: str) -> Cue
 def _srv3(root: ElementTree.Element) -> Captions:
     cues: list[Cue] = []
     timed = False
-    for element in root.iter("p"):
+    for element in outermost(root, "p"):
         start = _number(element.get("t"), 0.001)
         words = element.findall("s")
         offsets = [at for word in words if (at := _number(word.get("t"), 0.001)) is not None]
@@ -145,9 +145,7 @@ def _add(
 def _ttml(root: ElementTree.Element) -> Captions:
     """Read W3C Timed Text (``<p begin= end=>`` with ``<br/>``), https://www.w3.org/TR/ttml1/."""
     cues: list[Cue] = []
-    for element in root.iter():
-        if element.tag.rpartition("}")[2] != "p":
-            continue
+    for element in outermost(root, "p"):
         parts: list[str] = []
         for node in element.iter():
             if node.tag.rpartition("}")[2] == "br":

@@ -57,7 +57,7 @@ class EuroparlSource(SourceFormat):
         def wanted(name: str) -> str:
             found = _NAME.search(name)
             if not found:
-                return "not_proceedings"
+                return "other_file"
             language = found[1] or options.language
             return "language" if options.languages is not None and language not in options.languages else ""
 

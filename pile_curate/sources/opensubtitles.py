@@ -72,7 +72,7 @@ class OpenSubtitlesSource(SourceFormat):
 
         def wanted(name: str) -> str:
             if not _NAME.search(name):
-                return "not_opus"
+                return "other_file"
             other = options.languages is not None and place_of(name)[1] not in options.languages
             return "language" if other else ""
 

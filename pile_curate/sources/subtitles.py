@@ -33,7 +33,7 @@ class SubtitlesOptions(CaptionOptions):
 
 
 def _unwanted(name: str) -> str:
-    return "" if _NAME.search(name) else "not_subtitles"
+    return "" if _NAME.search(name) else "other_file"
 
 
 class SubtitlesSource(SourceFormat):
@@ -83,7 +83,7 @@ def _outcome(raw: Raw, options: SubtitlesOptions) -> Outcome:
     if not captions.cues:
         if captions.kind == "vtt":
             return reject("no_cues", "a WebVTT file without cues", "policy")
-        return reject("not_subtitles", "no line holds two times and an arrow between them")
+        return reject("no_timings", "no line holds two times and an arrow between them")
     language = language or (captions.header or {}).get("Language", "")
     written, facts = text_of(captions.cues, options, rolling=captions.timed)
     if not written.strip():

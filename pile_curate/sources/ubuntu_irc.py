@@ -61,7 +61,7 @@ def day_of(name: str, default: str) -> tuple[str, str]:
 
 
 def _unwanted(name: str) -> str:
-    return "" if _LOG.search("/" + name) else "not_a_log"
+    return "" if _LOG.search("/" + name) else "other_file"
 
 
 class UbuntuIrcSource(SourceFormat):

@@ -110,7 +110,7 @@ class YouTubeSubtitlesSource(SourceFormat):
 
         def wanted(name: str) -> str:
             if not _FILE.search(name):
-                return "not_captions"
+                return "other_file"
             if name.lower().endswith(".live_chat.json"):
                 return "live_chat"
             track = track_of(name)
