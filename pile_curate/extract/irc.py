@@ -34,7 +34,8 @@ _SYSTEM = re.compile(
     r"^\.\.\[topic/|^\S.{0,40}? (?:is now known as|sets? mode|changed? (?:the )?topic|changes topic|was kicked|"
     r"unset topic)\b|^\S.{0,40}? (?:joined|left|quit|parted) *(?:$|[#\[(:])"
 )
-_OLD_ACTION = re.compile(r"(\S{1,40}?(?: \])?\S{0,20}) +(\S.*)", re.DOTALL)
+_OLD_ACTION = re.compile(r"((?:[^\s\]]|\] ?){1,60}) +(\S.*)", re.DOTALL)
+"""The logs write "]" as "] ", so that one space behind it is part of a nick and two end it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,9 @@ def read_line(text: str) -> Line:
             return Line("action", time, nick, words)
         system = nick in ("", "--", "-->", "<--", "=!=") or " " in nick
         return Line("system" if system else "said", time, "" if system else nick, words)
-    if _NOTICE.match(rest):
-        return Line("system", time, "", rest)
     marked = _MARKED.match(rest)
     if marked is None:
-        return Line("other", time, "", rest)
+        return Line("system" if _NOTICE.match(rest) else "other", time, "", rest)
     body = marked[1].strip()
     old = _OLD_ACTION.match(body)
     if not rest.startswith("===") or old is None or _SYSTEM.search(body):

@@ -76,7 +76,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
         "b.srt": "binary",
         "c.srt": "no_speech",
         "d.vtt": "no_cues",
-        "e.srt": "corrupt_file",
+        "e.srt": "corrupt",
         "f.srt": "record_too_large",
         "g.tar!h.srt.gz": "record_too_large",
     }

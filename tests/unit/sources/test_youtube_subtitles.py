@@ -101,7 +101,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
         "a7.info.json": json.dumps({"id": "a7"}),
         "a8.mp4": b"\x00",
         "a9.en.vtt": vtt("[Music]"),
-        "b1.en.vtt": b"\x00\x01" * 20,
+        "b1.en.vtt": b"\x00\x01\x02\x03" * 20,
         "b2.en.srv1": "<transcript><text>",
         "b3.info.json": "[" * 100_000,
     }
