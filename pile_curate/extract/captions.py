@@ -173,7 +173,7 @@ def _body(lines: list[str], vtt: bool) -> tuple[str, ...]:
         if line.strip():
             if vtt and "<v" in line:
                 line = _VOICE.sub(lambda voice: f"\0{voice[1].strip()}\0", line.replace("\0", ""))
-            found += plain_line(_BREAK.sub("\n", line)).split("\n")
+            found += plain_line(_BREAK.sub("\n", line) if "<" in line else line).split("\n")
     return tuple(part for part in (" ".join(piece.split()) for piece in found) if part)
 
 

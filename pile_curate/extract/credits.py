@@ -44,6 +44,15 @@ _LIKELY = re.compile(
 )
 
 
+_HINTS = (
+    "opensubtitles addic7ed podnapisi subscene tvsubtitles yify titlovi napiprojekt divxsubs subdivx argenteam subswiki "
+    "tusubtitulo legenda shooter.cn yyets altyaz amara.org bsplayer viki.com advertise vip remove rate help watch "
+    "download sub ripped sync caption transcript sous-titr untertitel sottotitoli napisy субтитр ondertitel undertekst "
+    "svensktext tekstitys"
+).split()
+"""Each sure sign holds one of these; looking for them in a whole film costs a hundredth of the expression."""
+
+
 def is_credit(text: str, edge: bool) -> bool:
     """Say whether a cue's text is a credit or an advertisement; ``edge``: it stands at the beginning or end."""
     return len(text) <= _LONG and bool(_SURE.search(text) or (edge and _LIKELY.search(text)))
@@ -52,5 +61,13 @@ def is_credit(text: str, edge: bool) -> bool:
 def without_credits(cues: Sequence[Cue]) -> tuple[list[Cue], int]:
     """Return the cues that are speech, and how many were not."""
     last = len(cues) - EDGE
-    kept = [cue for n, cue in enumerate(cues) if not is_credit(" ".join(cue.lines), n < EDGE or n >= last)]
+    texts = [" ".join(cue.lines) for cue in cues]
+    lower = [text.lower() for text in texts]
+    whole = "\n".join(lower)
+    hints = [hint for hint in _HINTS if hint in whole]
+    kept: list[Cue] = []
+    for n, (cue, text) in enumerate(zip(cues, texts, strict=True)):
+        edge = n < EDGE or n >= last
+        if not (edge or any(hint in lower[n] for hint in hints)) or not is_credit(text, edge):
+            kept.append(cue)
     return kept, len(cues) - len(kept)

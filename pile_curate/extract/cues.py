@@ -35,6 +35,7 @@ _UNSPACED = re.compile(
 _SQUARE = re.compile(r"\[([^\[\]]{0,200})\]|【([^【】]{0,200})】")
 _ROUND = re.compile(r"\(([^()]{1,200})\)|（([^（）]{1,200})）")
 _MUSIC = re.compile(r"[♩♪♫♬♭♮♯]+|^[ \t]*[#*]+[ \t]+(?=\S)|(?<=\S)[ \t]+[#]+[ \t]*$", re.MULTILINE)
+_SIGNS = re.compile(r"[\[(【（♩♪♫♬♭♮♯#*]")
 _CENSORED = re.compile(r"[\s_*-]*")
 _CHANGE = re.compile(r"\s*(?:>>+|››)[ \t]*-?[ \t]*")
 
@@ -128,6 +129,8 @@ def without_sounds(cue: Cue) -> Cue:
     ``[ __ ]``, which stands for a censored word, stays.
     """
     text = "\n".join(cue.lines)
+    if not _SIGNS.search(text):
+        return cue
     text = _MUSIC.sub(" ", _ROUND.sub(_no_aside, _SQUARE.sub(_no_sound, text)))
     lines = (line.strip() for line in text.split("\n"))
     return Cue(cue.start, cue.end, tuple(line for line in lines if not _DASHES_ONLY.fullmatch(line)))
@@ -158,7 +161,7 @@ def _pieces(cue: Cue) -> list[tuple[bool, str]]:
     """Return a cue's utterances: (whether another speaker begins with it, its text)."""
     pieces: list[tuple[bool, str]] = []
     for line in cue.lines:
-        for number, part in enumerate(_CHANGE.split(line)):
+        for number, part in enumerate(_CHANGE.split(line) if ">>" in line or "››" in line else (line,)):
             changed = number > 0
             dash = _DASH.match(part)
             text = " ".join((part[dash.end() :] if dash else part).split())

@@ -28,6 +28,7 @@ _MARKED = re.compile(r"(?:===|\*\*\*|-!-|-->|<--|--|>>>)[ \t]+(.*)", re.DOTALL)
 _NOTICE = re.compile(r"-[^\s:]{1,40}(?::[^\s]{1,60})?- ")
 _SYSTEM = re.compile(
     r"^\S.{0,60}? (?:[\[(][^\s\])]{1,200}[\])]+ +)?has (?:joined|left|quit|parted|been kicked)\b|"
+    r"^\S.{0,260}? has (?:joined|left) #|"
     r"^\S.{0,60}? \[[^\s\]]*[@!][^\s\]]*\] |"
     r"^(?:You(?:'re| are) now known|Topic |Users |Channel |Mode |mode/|Irssi|ServerMode|Netsplit|Log (?:opened|closed|started)|"
     r"Day changed|Signoff|Join)|"

@@ -158,6 +158,24 @@ def test_credits(text: str, edge: bool, credit: bool) -> None:
     assert is_credit(text, edge) is credit
 
 
+def test_every_sure_sign_is_hinted_at() -> None:
+    import re
+
+    from pile_curate.extract import credits
+
+    # Each alternative of the expression, cut at its top level, holds a hint in its plain letters.
+    depth, parts = 0, [""]
+    for letter in credits._SURE.pattern:
+        depth += (letter == "(") - (letter == ")")
+        if letter == "|" and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    for part in parts:
+        plain = re.sub(r"\[([^\]]).*?\]", r"\1", part.replace("\\.", ".").replace("[íi]", "i"))
+        assert any(hint in plain for hint in credits._HINTS), part
+
+
 def test_credits_are_counted() -> None:
     cues = [
         Cue(n, n + 1, (text,)) for n, text in enumerate(["www.example.org", *["Hello."] * 20, "Subs by us"])

@@ -27,6 +27,7 @@ from pile_curate.extract.irc import decoded, read_line, read_log, without_codes
         ("=== bob left me", "action", "bob", "left me"),
         ("=== a [~a@b.c]  has joined #ubuntu", "system", "", "a [~a@b.c]  has joined #ubuntu"),
         ("=== [x] y [n=a@b.c]  has left #ubuntu []", "system", "", "[x] y [n=a@b.c]  has left #ubuntu []"),
+        ("=== [c]a [n=[c] a@b.c]  has joined #x", "system", "", "[c]a [n=[c] a@b.c]  has joined #x"),
         ("=== a is now known as b", "system", "", "a is now known as b"),
         ("=== mode/#ubuntu [+o a]  by b", "system", "", "mode/#ubuntu [+o a]  by b"),
         ("=== ..[topic/#ubuntu:a] : Hi", "system", "", "..[topic/#ubuntu:a] : Hi"),
