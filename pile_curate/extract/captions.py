@@ -120,7 +120,7 @@ def read_captions(text: str, voices: bool = False) -> Captions:
             if times is not None:
                 cues.append(Cue(*times, _body(lines, vtt)))
             elif vtt:
-                header = dict(found.groups() for found in map(_HEADER.match, lines) if found)
+                header = {found[1]: found[2] for found in map(_HEADER.match, lines) if found}
             start, end = _seconds(*arrow.groups()[:4]), _seconds(*arrow.groups()[4:])
             times, lines, skipping = (start, end), [], False
         elif skipping:

@@ -27,13 +27,14 @@ _LEFT = frozenset(".,!?;:%)]}»”…‥、。！？，；：）」』】〉》�
     "??",
     "???",
 }
-_RIGHT = frozenset("([{«“¿¡$£€#@（「『【〈《")
+_RIGHT = frozenset("([{«“¿¡$£€#（「『【〈《")
 _ALONE = frozenset("-–—/&+=*")
-_CLITIC = re.compile(r"(?:['’](?:s|m|d|t|ll|re|ve|em|n|clock|am|all)|n['’]t|['’]+)", re.IGNORECASE)
+_CLITIC = re.compile(r"(?:['’](?:s|m|d|t|ll|re|ve|clock)|n['’]t|['’]+)", re.IGNORECASE)
 _BEFORE_NOT = re.compile(
     r"(?:do|does|did|is|are|was|were|wo|would|could|should|ca|have|has|had|must|might|need|ai|sha|dare|ought)$",
     re.IGNORECASE,
 )
+_CLITICS = frozenset("s m d t ll re ve clock".split())
 _ELIDED = re.compile(r"(?:[^\W\d_]{1,8}['’])")
 _SPLIT_WORDS = {("gon", "na"), ("wan", "na"), ("got", "ta"), ("lem", "me"), ("gim", "me"), ("dun", "no")}
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff]")
@@ -84,15 +85,20 @@ def detokenized(tokens: Iterable[tuple[str, bool | None]], language: str = "") -
     parts: list[str] = []
     quoted: set[str] = set()
     glue = True
+    within = False  # whether the token before was an apostrophe right behind a word
     before = ""
     for token, spaced in tokens:
         if not token:
             continue
         opens = token in _RIGHT
-        closes = token in _LEFT and not (language == "fr" and token in _FRENCH_SPACE)
+        closes = (token in _LEFT or not token.strip(".")) and not (
+            language == "fr" and token in _FRENCH_SPACE
+        )
         if token == "'" and before.lower().endswith(("s", "in")) and token not in quoted:
             closes = True  # the boys' ; goin'
-        elif token in ('"', "''", "``", "'"):
+        elif token in ("``", "''"):
+            opens, closes = token == "``", token == "''"  # the Penn Treebank's quotation marks say their side
+        elif token in ('"', "'"):
             closes = token in quoted
             opens = not closes
             quoted ^= {token}
@@ -100,6 +106,9 @@ def detokenized(tokens: Iterable[tuple[str, bool | None]], language: str = "") -
             closes = token[0].lower() != "n" or bool(_BEFORE_NOT.search(before))
         elif (before.lower(), token.lower()) in _SPLIT_WORDS:
             closes = True
+        elif before in ("'", "’") and within and token.lower() in _CLITICS:
+            closes = True  # I ' m
+        within = token in ("'", "’") and before[-1:].isalpha()
         if (
             parts
             and not glue

@@ -18,6 +18,8 @@ from pile_curate.extract.opus import OpusError, detokenized, read_opus
         ("- No ! - Yes ?", "en", "- No! - Yes?"),
         ("We 're gon na pay $ 5 .", "en", "We're gonna pay $5."),
         ("the boys ' room", "en", "the boys' room"),
+        ("I ’ m here , let 'em in", "en", "I’m here, let 'em in"),
+        ("`` Go . '' He went ....", "en", "``Go.'' He went...."),
         ("rock n roll", "en", "rock n roll"),
         ("L' eau , c' est bon !", "fr", "L'eau, c'est bon !"),
         ("dell' acqua", "it", "dell'acqua"),
