@@ -118,7 +118,10 @@ def _no_sound(found: re.Match[str]) -> str:
 def _no_aside(found: re.Match[str]) -> str:
     """Drop a parenthesis that is a line of its own, begins one, or shouts; keep one inside a sentence."""
     text, inside = found.string, found[1] or found[2]
-    before = text[text.rfind("\n", 0, found.start()) + 1 : found.start()].strip(" \t-–—‐>")
+    # A few characters tell: a line of many parentheses must not be copied for each.
+    begin = max(0, found.start() - 8)
+    begin = max(begin, text.rfind("\n", begin, found.start()) + 1)
+    before = text[begin : found.start()].strip(" \t-–—‐>")
     after = text[found.end() : found.end() + 1]
     return " " if not before or inside.isupper() and (not after or not after.isalnum()) else found[0]
 
@@ -159,7 +162,7 @@ def _ended(text: str, following: str) -> bool:
 
 def _pieces(cue: Cue) -> list[tuple[bool, str]]:
     """Return a cue's utterances: (whether another speaker begins with it, its text)."""
-    pieces: list[tuple[bool, str]] = []
+    pieces: list[tuple[bool, list[str]]] = []
     for line in cue.lines:
         for number, part in enumerate(_CHANGE.split(line) if ">>" in line or "››" in line else (line,)):
             changed = number > 0
@@ -168,11 +171,11 @@ def _pieces(cue: Cue) -> list[tuple[bool, str]]:
             if not text:
                 continue
             if dash or changed or not pieces:
-                pieces.append((bool(dash) or changed, text))
+                pieces.append((bool(dash) or changed, [text]))
             else:
-                turn, said = pieces[-1]
-                pieces[-1] = (turn, said + _glue(said, text) + text)
-    return pieces
+                said = pieces[-1][1]
+                said += [_glue(said[-1], text), text]
+    return [(turn, "".join(said)) for turn, said in pieces]
 
 
 def joined(

@@ -152,7 +152,7 @@ def _paragraphs(block: str, whole: bool) -> list[str]:
     if whole:
         title = " ".join(line for line in lines if line)
         return [title] if title else []
-    out: list[str] = []
+    out: list[list[str]] = []
     fresh = True
     for line in lines:
         if not line:
@@ -160,8 +160,8 @@ def _paragraphs(block: str, whole: bool) -> list[str]:
             continue
         note = is_note(line)
         if fresh or note:
-            out.append(line)
+            out.append([line])
         else:
-            out[-1] += " " + line
+            out[-1].append(line)
         fresh = note
-    return out
+    return [" ".join(paragraph) for paragraph in out]

@@ -38,6 +38,7 @@ _CLITICS = frozenset("s m d t ll re ve clock".split())
 _ELIDED = re.compile(r"(?:[^\W\d_]{1,8}['’])")
 _SPLIT_WORDS = {("gon", "na"), ("wan", "na"), ("got", "ta"), ("lem", "me"), ("gim", "me"), ("dun", "no")}
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_META_FIELDS = 40
 _FRENCH_SPACE = frozenset("!?;:»")
 
 
@@ -179,11 +180,11 @@ def read_opus(data: bytes, language: str = "") -> Subtitle:
         if starts:
             shown = starts[-1]
     head = root.find("meta")
-    if head is not None:
-        for part in head.iter():
-            if len(part) == 0 and part.text and part.text.strip() and len(found.meta) < 40:
-                section = next((one.tag for one in head if part in list(one)), "")
-                found.meta[f"{section}.{part.tag}" if section else part.tag] = " ".join(part.text.split())[
-                    :300
-                ]
+    for section in head if head is not None else ():
+        for part in (section, *section) if len(section) else (section,):
+            if len(found.meta) >= _META_FIELDS:
+                return found
+            if len(part) == 0 and part.text and part.text.strip():
+                name = part.tag if part is section else f"{section.tag}.{part.tag}"
+                found.meta[name[:80]] = " ".join(part.text.split())[:300]
     return found

@@ -88,7 +88,7 @@ def _srv(element: ElementTree.Element, unit: float, at: str, length: str) -> Cue
 
 
 def _srv3(root: ElementTree.Element) -> Captions:
-    cues: list[Cue] = []
+    gathered = _Lines()
     timed = False
     for element in outermost(root, "p"):
         start = _number(element.get("t"), 0.001)
@@ -97,8 +97,8 @@ def _srv3(root: ElementTree.Element) -> Captions:
         timed = timed or bool(offsets)
         text = "".join(element.itertext())
         end = _end(start, _number(element.get("d"), 0.001))
-        _add(cues, start, end, max(offsets, default=None), text, element.get("a") == "1")
-    return Captions(cues, "srv3", timed)
+        gathered.add(start, end, max(offsets, default=None), text, element.get("a") == "1")
+    return Captions(gathered.cues(), "srv3", timed)
 
 
 def _json3(text: str) -> Captions:
@@ -109,7 +109,7 @@ def _json3(text: str) -> Captions:
     events = data.get("events") if isinstance(data, dict) else None
     if not isinstance(events, list):
         raise TimedTextError("not_captions", "a JSON file without a list of events")
-    cues: list[Cue] = []
+    gathered = _Lines()
     timed = False
     for event in events:
         segments = event.get("segs") if isinstance(event, dict) else None
@@ -121,25 +121,35 @@ def _json3(text: str) -> Captions:
         timed = timed or any(offsets)
         end = _end(start, _number(event.get("dDurationMs"), 0.001))
         text = "".join(one["utf8"] for one in segments)
-        _add(cues, start, end, max(offsets, default=None), text, bool(event.get("aAppend")))
-    return Captions(cues, "json3", timed)
+        gathered.add(start, end, max(offsets, default=None), text, bool(event.get("aAppend")))
+    return Captions(gathered.cues(), "json3", timed)
 
 
-def _add(
-    cues: list[Cue], start: float | None, end: float | None, last: float | None, text: str, append: bool
-) -> None:
-    """Add a line, or append to the one before; a recognised line ends with its last word."""
-    if last is not None and start is not None:
-        end = min(end if end is not None else start + last + WORD_SECONDS, start + last + WORD_SECONDS)
-    lines = _lines(text)
-    if not lines:
-        return
-    if append and cues and not text.startswith("\n"):
-        before = cues.pop()
-        joint = "" if text[:1].strip() and before.lines[-1].endswith("-") else " "
-        lines = (*before.lines[:-1], before.lines[-1] + joint + lines[0], *lines[1:])
-        start = before.start
-    cues.append(Cue(start, end, lines))
+class _Lines:
+    """Gather lines that may be appended to; a recognised line ends with its last word."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[float | None, float | None, list[str]]] = []
+
+    def add(
+        self, start: float | None, end: float | None, last: float | None, text: str, append: bool
+    ) -> None:
+        """Add an element's text, or append it to the element before."""
+        if last is not None and start is not None:
+            spoken = start + last + WORD_SECONDS
+            end = spoken if end is None else min(end, spoken)
+        if not text.strip():
+            return
+        if append and self._rows and not text.startswith("\n"):
+            start, _, parts = self._rows.pop()
+            parts += [" ", text]
+        else:
+            parts = [text]
+        self._rows.append((start, end, parts))
+
+    def cues(self) -> list[Cue]:
+        """Return the lines."""
+        return [Cue(start, end, _lines("".join(parts))) for start, end, parts in self._rows]
 
 
 def _ttml(root: ElementTree.Element) -> Captions:

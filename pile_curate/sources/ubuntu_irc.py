@@ -189,27 +189,27 @@ def _thread(channel: str, date: str, group: str) -> str:
 
 def _written(lines: Sequence[Line], options: UbuntuIrcOptions) -> tuple[str, set[str], int]:
     """Return the lines that stay, who speaks in them, and how many say something."""
-    out: list[str] = []
+    out: list[str] = []  # with the line ends, so that lines may be continued without being copied
     nicks: set[str] = set()
     said = 0
     open_line = False  # whether the last line that was read stays and may be continued
     for line in lines:
         before = f"[{line.time}] " if options.timestamps == "keep" and line.time else ""
         if line.kind == "other" and open_line:
-            out[-1] += " " + line.text.strip()
+            out.append(" " + line.text.strip())
             continue
         open_line = False
         if line.kind == "said" and line.text.strip():
             name = f"<{line.nick}> " if options.nicks == "keep" else ""
-            out.append(f"{before}{name}{line.text.strip()}")
+            out.append(f"\n{before}{name}{line.text.strip()}")
             open_line = True
             said += 1
         elif line.kind == "action" and line.text.strip() and options.actions == "keep":
             name = f"* {line.nick} " if options.nicks == "keep" else "* "
-            out.append(f"{before}{name}{line.text.strip()}")
+            out.append(f"\n{before}{name}{line.text.strip()}")
             said += 1
         elif line.kind == "system" and options.system == "keep":
-            out.append(f"{before}=== {line.text}")
+            out.append(f"\n{before}=== {line.text}")
         if line.kind in ("said", "action"):
             nicks.add(line.nick.lower())
-    return "\n".join(out), nicks, said
+    return "".join(out).lstrip("\n"), nicks, said

@@ -184,10 +184,12 @@ def test_credits_are_counted() -> None:
     assert removed == 1 and len(kept) == 21
 
 
-@pytest.mark.parametrize("unit", ["[", "(", "♪ ", "- ", ">>", "… ", "(a", "[a]", " # ", "www.a", "a.b-"])
+@pytest.mark.parametrize(
+    "unit", ["[", "(", "(a)", "(A) ", "x\n", "♪ ", "- ", ">>", "… ", "(a", "[a]", " # ", "www.a", "a.b-"]
+)
 def test_hostile_lines_cost_linear_time(unit: str) -> None:
     begun = time.process_time()
-    cue = Cue(0, 1, (unit * (200_000 // len(unit)),))
+    cue = Cue(0, 1, tuple((unit * (200_000 // len(unit))).split("\n")))
     joined([without_sounds(cue)])
     without_credits([cue])
     unrolled([cue, cue])
