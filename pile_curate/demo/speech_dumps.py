@@ -125,7 +125,7 @@ def _tokens(text: str) -> list[str]:
 
 
 def _subtitles(data: dict[str, Any]) -> dict[str, bytes]:
-    """Return SubRip files (one in windows-1252 with a byte-order mark's worth of oddities), and a page among them."""
+    """Return SubRip (one file in windows-1252) and WebVTT files, an archive, and a page that is no subtitle."""
     talks = {talk["id"]: talk for talk in data["talks"]}
     crime, trees, walls = data["films"][3], talks["dT6aW0pE_n4"], talks["bR4yU8nC_l2"]
     talk = ["WEBVTT", ""]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from pile_curate.demo.dumps import load
+from pile_curate.demo.speech_dumps import dumps
 from pile_curate.sources.youtube_subtitles import track_of
 from tests.unit.sources.speech import only, read, reasons
 
@@ -119,3 +122,23 @@ def test_what_is_refused(tmp_path: Path) -> None:
         "b2.en.srv1": "xml_error",
         "b3.info.json": "bad_json",
     }
+
+
+def test_rolling_tracks_read_the_same_as_tools_leave_them(tmp_path: Path) -> None:
+    rolling = {rel: data for rel, data in dumps().items() if rel.endswith("].en.vtt")}
+    ((_, data),) = rolling.items()
+    text = data.decode()
+    said = " ".join(load("speech.yaml")["talks"][0]["lines"].split())
+    plain = re.sub(r"<[^>]*>", "", re.sub(r" align.*", "", text)).replace(
+        "WEBVTT\nKind: captions\nLanguage: en\n", ""
+    )
+    variants = {
+        "as published": text,
+        "without trailing spaces": re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE),
+        "with carriage returns": text.replace("\n", "\r\n"),
+        "as SubRip": re.sub(r"(\d\d)\.(\d{3})", r"\1,\2", re.sub(r"\n \n|^ \n", "\n", plain)),
+    }
+    for number, (what, body) in enumerate(variants.items()):
+        name = f"{ID}.en.{'srt' if 'SubRip' in what else 'vtt'}"
+        document = only(read("youtube_subtitles", tmp_path / str(number), {name: body}))
+        assert " ".join(document.text.split()) == said, what
