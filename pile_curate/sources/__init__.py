@@ -8,6 +8,7 @@ from pile_curate.sources.base import SourceFormat
 from pile_curate.sources.code import CodeSource
 from pile_curate.sources.dm_mathematics import DmMathematicsSource
 from pile_curate.sources.freelaw import FreeLawSource
+from pile_curate.sources.europarl import EuroparlSource
 from pile_curate.sources.gutenberg import GutenbergSource
 from pile_curate.sources.hackernews import HackerNewsSource
 from pile_curate.sources.jsonl import JsonlSource
@@ -18,7 +19,12 @@ from pile_curate.sources.pubmed_abstracts import PubMedAbstractsSource
 from pile_curate.sources.pubmed_central import PubMedCentralSource
 from pile_curate.sources.stackexchange import StackExchangeSource
 from pile_curate.sources.uspto import UsptoSource
+from pile_curate.sources.opensubtitles import OpenSubtitlesSource
+from pile_curate.sources.stackexchange import StackExchangeSource
+from pile_curate.sources.subtitles import SubtitlesSource
+from pile_curate.sources.ubuntu_irc import UbuntuIrcSource
 from pile_curate.sources.warc import WarcSource
+from pile_curate.sources.youtube_subtitles import YouTubeSubtitlesSource
 
 SOURCES: Mapping[str, SourceFormat] = {
     "warc": WarcSource(),
@@ -35,5 +41,10 @@ SOURCES: Mapping[str, SourceFormat] = {
     "pubmed_central": PubMedCentralSource(),
     "pubmed_abstracts": PubMedAbstractsSource(),
     "nih_exporter": NihExporterSource(),
+    "europarl": EuroparlSource(),
+    "opensubtitles": OpenSubtitlesSource(),
+    "subtitles": SubtitlesSource(),
+    "youtube_subtitles": YouTubeSubtitlesSource(),
+    "ubuntu_irc": UbuntuIrcSource(),
 }
 """Format name, as recipes write it, to its one instance. Adding a source is one file and one line here."""
