@@ -7,22 +7,21 @@ from collections.abc import Mapping
 from pile_curate.sources.base import SourceFormat
 from pile_curate.sources.code import CodeSource
 from pile_curate.sources.dm_mathematics import DmMathematicsSource
-from pile_curate.sources.freelaw import FreeLawSource
 from pile_curate.sources.europarl import EuroparlSource
+from pile_curate.sources.freelaw import FreeLawSource
 from pile_curate.sources.gutenberg import GutenbergSource
 from pile_curate.sources.hackernews import HackerNewsSource
 from pile_curate.sources.jsonl import JsonlSource
 from pile_curate.sources.mediawiki import MediaWikiSource
-from pile_curate.sources.reddit import RedditSource
 from pile_curate.sources.nih_exporter import NihExporterSource
+from pile_curate.sources.opensubtitles import OpenSubtitlesSource
 from pile_curate.sources.pubmed_abstracts import PubMedAbstractsSource
 from pile_curate.sources.pubmed_central import PubMedCentralSource
-from pile_curate.sources.stackexchange import StackExchangeSource
-from pile_curate.sources.uspto import UsptoSource
-from pile_curate.sources.opensubtitles import OpenSubtitlesSource
+from pile_curate.sources.reddit import RedditSource
 from pile_curate.sources.stackexchange import StackExchangeSource
 from pile_curate.sources.subtitles import SubtitlesSource
 from pile_curate.sources.ubuntu_irc import UbuntuIrcSource
+from pile_curate.sources.uspto import UsptoSource
 from pile_curate.sources.warc import WarcSource
 from pile_curate.sources.youtube_subtitles import YouTubeSubtitlesSource
 
