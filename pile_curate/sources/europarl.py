@@ -44,8 +44,8 @@ class EuroparlSource(SourceFormat):
     about: ClassVar[About] = About(
         publisher="The European Parliament, collected by P. Koehn",
         where="https://www.statmt.org/europarl",
-        licence="LicenseRef-europarl",
-        consent="public",
+        licence="LicenseRef-free-reuse",
+        consent="author",
         size="1.5 GB packed, 21 languages, 1996 to 2011",
         splits="small files packed to 256 MB; one archive a task",
         example="europarl.tgz",

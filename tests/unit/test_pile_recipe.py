@@ -79,3 +79,8 @@ def test_published_sizes_give_the_published_weights() -> None:
         published = {row["component"]: row["weight_percent"] for row in csv.DictReader(stream)}
     got = {recipe.pile_set_name(row.name): f"{100 * row.weight:.2f}" for row in made.rows}
     assert got == published
+
+
+@pytest.mark.parametrize("component", components.COMPONENTS, ids=lambda component: component.name)
+def test_a_format_states_its_components_tier(component: components.Component) -> None:
+    assert SOURCES[component.format].about.consent == component.consent
