@@ -8,6 +8,7 @@ from pile_curate.sources.base import SourceFormat
 from pile_curate.sources.code import CodeSource
 from pile_curate.sources.gutenberg import GutenbergSource
 from pile_curate.sources.jsonl import JsonlSource
+from pile_curate.sources.mail import MailSource
 from pile_curate.sources.mediawiki import MediaWikiSource
 from pile_curate.sources.stackexchange import StackExchangeSource
 from pile_curate.sources.warc import WarcSource
@@ -19,5 +20,6 @@ SOURCES: Mapping[str, SourceFormat] = {
     "gutenberg": GutenbergSource(),
     "code": CodeSource(),
     "jsonl": JsonlSource(),
+    "mail": MailSource(),
 }
 """Format name, as recipes write it, to its one instance. Adding a source is one file and one line here."""
