@@ -199,7 +199,7 @@ def _fields(lines: list[str], at: int) -> int:
                 end += 1
                 continue
             break
-        elif not names or "subject" in names and not lines[end][:1] in " \t":
+        elif not names or "subject" in names and lines[end][:1] not in " \t":
             break
         end += 1
     return end - start if len(names) >= 2 else 0

@@ -10,6 +10,7 @@ from pile_curate.sources.gutenberg import GutenbergSource
 from pile_curate.sources.jsonl import JsonlSource
 from pile_curate.sources.mail import MailSource
 from pile_curate.sources.mediawiki import MediaWikiSource
+from pile_curate.sources.pdf import PdfSource
 from pile_curate.sources.stackexchange import StackExchangeSource
 from pile_curate.sources.warc import WarcSource
 
@@ -21,5 +22,6 @@ SOURCES: Mapping[str, SourceFormat] = {
     "code": CodeSource(),
     "jsonl": JsonlSource(),
     "mail": MailSource(),
+    "pdf": PdfSource(),
 }
 """Format name, as recipes write it, to its one instance. Adding a source is one file and one line here."""
