@@ -79,7 +79,9 @@ def pdf(pages: Sequence[Sequence[Placed]], info: dict[str, str] | None = None, *
         content = [b"BT"]
         for x, y, size, text in texts:
             font = b"/F2" if size < 0 else b"/F1"
-            content.append(b"%s %g Tf 1 0 0 1 %g %g Tm %s Tj" % (font, abs(size), x, round(y, 2), _string(text)))
+            content.append(
+                b"%s %g Tf 1 0 0 1 %g %g Tm %s Tj" % (font, abs(size), x, round(y, 2), _string(text))
+            )
         if rotated and not number:
             content.append(b"/F1 18 Tf 0 1 -1 0 30 200 Tm %s Tj" % _string(rotated))
         stream = b"\n".join([*content, b"ET"])

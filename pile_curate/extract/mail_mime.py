@@ -15,6 +15,7 @@ import binascii
 import re
 from dataclasses import dataclass, field
 from datetime import UTC
+from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from email.parser import BytesHeaderParser
@@ -38,6 +39,7 @@ _HEADER_LINE = re.compile(rb"[!-9;-~]{1,76}[ \t]{0,8}:")
 _END_OF_HEADERS = re.compile(rb"\r?\n[ \t]*\r?\n|\r\r")
 _LATIN = ("cp1252", "latin-1")
 _BASE64_JUNK = re.compile(rb"[^A-Za-z0-9+/]+")
+_COMMENTS = 100
 _PARSER = BytesHeaderParser(policy=compat32)
 _BOUNCE_SENDER = re.compile(r"\b(?:mailer-daemon|postmaster|mail delivery (?:sub)?system)\b", re.I)
 _BOUNCE_SUBJECT = re.compile(
@@ -129,7 +131,7 @@ def words(value: str) -> str:
     out: list[str] = []
     try:
         chunks = decode_header(value)
-    except ValueError:  # binascii.Error and HeaderParseError are: a broken word stays as it stands
+    except (ValueError, HeaderParseError):  # a broken word stays as it stands
         return value
     for piece, label in chunks:
         if isinstance(piece, str):
@@ -142,8 +144,11 @@ def words(value: str) -> str:
 
 def addresses(value: str) -> list[tuple[str, str]]:
     """Return (name, address) pairs of a header."""
+    value = value[:ADDRESS_CHARS]
+    if value.count("(") > _COMMENTS:
+        value = value.replace("(", " ").replace(")", " ")  # the package recurses into nested comments
     # Archives of lists write "name at host.example" so that no robot collects it.
-    pairs = getaddresses([_AT.sub(r"\1@\2", value[:ADDRESS_CHARS])])
+    pairs = getaddresses([_AT.sub(r"\1@\2", value)])
     return [(words(name).strip(" '\""), address.strip()) for name, address in pairs if address or name]
 
 
@@ -314,4 +319,7 @@ def _decoded(data: bytes, label: str) -> tuple[str, str]:
     if data.isascii() and codec in (None, *_LATIN, "utf-8"):
         return data.decode("ascii"), "us-ascii"
     found = decode(data, label if codec else "", markup=False)
+    if found.encoding == "utf-8" and "\ufffd" in found.text and found.text.replace("\ufffd", "").isascii():
+        # Not one character is UTF-8: a Latin text under a wrong label, too short to be guessed.
+        return data.decode("cp1252", "replace"), "windows-1252"
     return found.text, public_name(found.encoding)

@@ -42,6 +42,12 @@ _PHONE = re.compile(r"(?:\+\d{1,3}[ .-]?)?\(?\d{3}\)?[ ./-]{1,3}\d{3}[ .-]\d{4}\
 _CONTACT = re.compile(
     r"[\w.+-]+@[\w-]+\.[\w.]+|https?://|\bwww\.|\b(?:fax|phone|tel|cell|mobile|pager|office)\b[ .:]", re.I
 )
+_PLAIN_WORD = re.compile(
+    r"(?<![\w@./-])(?!(?:of|and|the|de|fax|phone|tel|cell|mobile|pager|office|ext|main|direct|http|www)\b)"
+    r"[a-z]+(?![\w@./-]*[@./])\b"
+)
+"""A small word as sentences have and titles, addresses and numbers have not."""
+
 _NOTICE_PHRASES = [
     re.compile(pattern, re.I)
     for pattern in (
@@ -231,9 +237,9 @@ def cut_signature(lines: list[str]) -> tuple[list[str], list[str]]:
     for start, end in reversed(blocks[-3:]):
         block = [line.strip() for line in lines[start:end]]
         joined = "\n".join(block)
-        short = len(block) <= 8 and all(len(line) <= 70 for line in block)
-        contact = bool(_PHONE.search(joined) or (_CONTACT.search(joined) and len(block) > 1))
-        prose = any(len(line) > 45 and line[-1:] in ".?!," for line in block)
+        short = 2 <= len(block) <= 8 and all(len(line) <= 70 for line in block)
+        contact = bool(_PHONE.search(joined)) or len(_CONTACT.findall(joined)) > 1
+        prose = any(len(_PLAIN_WORD.findall(line)) > 1 for line in block)
         if not (start and short and contact and not prose):
             break
         cut = start

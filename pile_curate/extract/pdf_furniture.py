@@ -16,6 +16,7 @@ EDGE_LINES = 3
 SAME_PLACE = 5.0
 """Points by which the height of a running head may differ between pages."""
 
+_WORD = re.compile(r"[^\W\d_]+")
 _DIGITS = re.compile(r"\d+")
 _ROMAN = r"[ivxlc]{1,7}"
 _PAGE_NUMBER = re.compile(
@@ -25,8 +26,13 @@ _PAGE_NUMBER = re.compile(
 _NOTE_MARK = re.compile(r"(?:\[?\d{1,3}\]?|[*†‡§¶∗]{1,3})[.)]?(?:\s|(?=[^\W\d_“\"‘'(]))")
 
 
-def without_furniture(pages: list[list[Line]]) -> tuple[list[list[Line]], int]:
-    """Return the pages' lines without running heads, feet and page numbers, and how many lines those were."""
+def without_furniture(pages: list[list[Line]], names: str) -> tuple[list[list[Line]], int]:
+    """Return the pages' lines without running heads, feet and page numbers, and how many lines those were.
+
+    ``names`` is title and authors: a single line that stands apart at the head of a later page and is made of
+    words of these is a running head also where too few pages show it to repeat.
+    """
+    known = set(_WORD.findall(names.casefold()))
     edges = [_edge_lines(lines) for lines in pages]
     places: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for number, lines in enumerate(edges):
@@ -43,11 +49,17 @@ def without_furniture(pages: list[list[Line]]) -> tuple[list[list[Line]], int]:
                 gone.add(id(line))
         rest = [line for line in lines if id(line) not in gone]
         for line in _outermost(rest):
-            if _PAGE_NUMBER.fullmatch(line.text) and _apart(line, rest):
+            named = number > 0 and _made_of(line, known)
+            if (named or _PAGE_NUMBER.fullmatch(line.text)) and _apart(line, rest):
                 gone.add(id(line))
         out.append([line for line in lines if id(line) not in gone])
         dropped += len(gone)
     return out, dropped
+
+
+def _made_of(line: Line, known: set[str]) -> bool:
+    words = _WORD.findall(line.text.casefold())
+    return len(words) > 1 and sum(word in known for word in words) >= 0.8 * len(words)
 
 
 def _key(line: Line) -> str:

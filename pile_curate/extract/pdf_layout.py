@@ -187,8 +187,23 @@ def _column(parts: list[Line]) -> list[Line]:
     for row in rows:
         row.sort(key=lambda p: p.x0)
         lines.append(_line([word for part in row for word in part.words]) if len(row) > 1 else row[0])
-    starts, ends = sorted(line.x0 for line in lines), sorted(line.x1 for line in lines)
-    left, right = starts[len(starts) // 20], ends[-1 - len(ends) // 20]
+    left, right = _ends(lines)
     for line in lines:
         line.left, line.right = left, right
     return lines
+
+
+def _ends(lines: list[Line]) -> tuple[float, float]:
+    """Return where a column's text begins and ends; titles and notes in other sizes have no say."""
+    letters = Counter[float]()
+    for line in lines:
+        letters[line.size] += line.letters()
+    size = letters.most_common(1)[0][0]
+    prose = [line for line in lines if abs(line.size - size) <= 0.05 * size]
+    starts = Counter(round(line.x0 / 3) for line in prose)
+    # The leftmost place at which an eighth of the lines begin: one stray line is no margin.
+    often = [place for place in starts if 8 * (starts[place] + starts[place + 1]) >= len(prose)]
+    places = {min(often), min(often) + 1} if often else set(starts)
+    left = min(line.x0 for line in prose if round(line.x0 / 3) in places)
+    ends = sorted(line.x1 for line in prose)
+    return left, ends[-1 - len(ends) // 20]

@@ -14,11 +14,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from statistics import median
 
 from pile_curate.extract.pdf_furniture import split_footnotes, without_furniture
 from pile_curate.extract.pdf_layout import Line, page_lines
-from pile_curate.extract.pdf_words import Pdf, Word
+from pile_curate.extract.pdf_words import Pdf
 
 HEADING = 1.1
 _HANGING = 0.45
@@ -74,7 +73,8 @@ def pdf_text(pdf: Pdf, style: PdfStyle) -> PdfText:
         line.text = _line_text(line, style.footnotes)
     title = _largest(pages[0] if pages else [], body)
     empty = sum(not lines for lines in pages)
-    pages, furniture = without_furniture(pages)
+    names = " ".join((title, pdf.info.get("Title", ""), pdf.info.get("Author", "")))
+    pages, furniture = without_furniture(pages, names)
     paragraphs, notes = _paragraphs(pages, body, style)
     vocabulary = _vocabulary(pages)
     texts = [(p, _joined(p.lines, vocabulary)) for p in paragraphs]
@@ -294,12 +294,3 @@ def _without_references(texts: list[tuple[_Paragraph, str]]) -> Iterable[tuple[_
             dropping = False
         if not dropping:
             yield paragraph, text
-
-
-def all_words(pdf: Pdf) -> Iterable[Word]:
-    """Yield every word."""
-    for page in pdf.pages:
-        yield from page.words
-
-
-__all__ = ["PdfStyle", "PdfText", "all_words", "median", "pdf_text"]

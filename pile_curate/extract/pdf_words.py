@@ -160,7 +160,8 @@ class _Reader:
         count = min(self._raw.FPDFText_CountChars(self._page), PAGE_CHARS)
         unicode, page = self._raw.FPDFText_GetUnicode, self._page
         found: list[tuple[int, Word]] = []
-        begin, chars = 0, []
+        begin = 0
+        chars: list[str] = []
         for at in range(count):
             code = unicode(page, at)
             if code in _SPACES:
