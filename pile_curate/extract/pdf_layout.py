@@ -46,13 +46,33 @@ class Line:
         return sum(len(word.text) for word in self.words)
 
 
-def page_lines(page: PdfPage, number: int) -> list[Line]:
-    """Return a page's lines in reading order."""
-    parts = _parts(page.words)
-    lines = _ordered(parts, _MAX_LEVELS if len(parts) <= MAX_PARTS else 0)
-    for line in lines:
-        line.page = number
-    return lines
+def document_lines(pages: Sequence[PdfPage]) -> list[list[Line]]:
+    """Return the lines of each page in reading order.
+
+    Where half of the pages have their columns at the same edge, the others may have them there too: a page of
+    tables or formulas does not show them by itself.
+    """
+    parts = [_parts(page.words) for page in pages]
+    edges = [_column_edge(found) if len(found) <= MAX_PARTS else None for found in parts]
+    known = sorted(edge for edge in edges if edge is not None)
+    usual = known[len(known) // 2] if known and 2 * len(known) >= len(pages) else None
+    out: list[list[Line]] = []
+    for number, (found, edge) in enumerate(zip(parts, edges, strict=True)):
+        if edge is None and usual is not None and _fits(found, usual):
+            edge = usual
+        lines = _ordered(found, _MAX_LEVELS if len(found) <= MAX_PARTS else 0, edge)
+        for line in lines:
+            line.page = number
+        out.append(lines)
+    return out
+
+
+def _fits(parts: list[Line], edge: float) -> bool:
+    """Say whether an edge that other pages have parts this page too."""
+    left = sum(p.letters() for p in parts if p.x1 <= edge)
+    right = sum(p.letters() for p in parts if p.x0 >= edge - 2)
+    total = sum(p.letters() for p in parts)
+    return min(left, right) > 0 and left + right >= 0.7 * total
 
 
 def _parts(words: Sequence[Word]) -> list[Line]:
@@ -91,8 +111,9 @@ def _line(words: list[Word]) -> Line:
     )
 
 
-def _ordered(parts: list[Line], levels: int) -> list[Line]:
-    edge = _column_edge(parts) if levels else None
+def _ordered(parts: list[Line], levels: int, edge: float | None = None) -> list[Line]:
+    if edge is None and levels:
+        edge = _column_edge(parts)
     if edge is None:
         return _column(parts)
     left_end, right_end = min(p.x0 for p in parts), max(p.x1 for p in parts)
@@ -108,6 +129,7 @@ def _ordered(parts: list[Line], levels: int) -> list[Line]:
             across.append(part)
         else:
             (right if part.x1 - edge > edge - part.x0 else left).append(part)
+    left, right, across = _with_title_block(left, right, across)
     across.sort(key=lambda p: -p.y)
     out: list[Line] = []
     pending: list[Line] = []
@@ -124,11 +146,37 @@ def _ordered(parts: list[Line], levels: int) -> list[Line]:
     return out + _column(pending) + _ordered(left, levels - 1) + _ordered(right, levels - 1)
 
 
+def _with_title_block(
+    left: list[Line], right: list[Line], across: list[Line]
+) -> tuple[list[Line], list[Line], list[Line]]:
+    """Count all large print between lines of large print that go across as going across: rows of authors' names."""
+    size = _main_size([*left, *right])
+    heights = [p.y for p in across if p.size > 1.08 * size]
+    if not heights:
+        return left, right, across
+    top, bottom = max(heights), min(heights)
+
+    def among(part: Line) -> bool:
+        return part.size > 1.08 * size and bottom <= part.y <= top
+
+    across = across + [p for p in (*left, *right) if among(p)]
+    return [p for p in left if not among(p)], [p for p in right if not among(p)], across
+
+
+def _main_size(lines: list[Line]) -> float:
+    letters = Counter[float]()
+    for line in lines:
+        letters[line.size] += line.letters()
+    return letters.most_common(1)[0][0] if letters else 1.0
+
+
 def _column_edge(parts: list[Line]) -> float | None:
     """Return the left edge of a right-hand column, None if the parts are one column."""
     if len(parts) < 2 * MIN_COLUMN_LINES:
         return None
-    begin, end = min(p.x0 for p in parts), max(p.x1 for p in parts)
+    # A line that runs off the page must not widen it.
+    begins, ends = sorted(p.x0 for p in parts), sorted(p.x1 for p in parts)
+    begin, end = begins[len(parts) // 50], ends[-1 - len(parts) // 50]
     width = end - begin
     starts = Counter(round(p.x0 / 2) for p in parts)
     edges = sorted(
@@ -143,11 +191,11 @@ def _column_edge(parts: list[Line]) -> float | None:
         left = [p for p in parts if p.x1 <= edge - 0.3 * p.size]
         if min(len(left), len(right)) < MIN_COLUMN_LINES:
             continue
-        right_begin = min(p.x0 for p in right)
+        right_begin, right_end = min(p.x0 for p in right), max(p.x1 for p in right)
         low, high = max(_low(left), _low(right)), min(_high(left), _high(right))
         if high - low < 3 * right[0].size:
             continue
-        if not (_filled(left, begin, max(p.x1 for p in left)) and _filled(right, right_begin, end)):
+        if not (_filled(left, begin, max(p.x1 for p in left)) and _filled(right, right_begin, right_end)):
             continue
         inside = sum(p.letters() for p in left) + sum(p.letters() for p in right)
         crossing = sum(p.letters() for p in parts) - inside
@@ -166,9 +214,9 @@ def _high(parts: list[Line]) -> float:
 
 
 def _filled(parts: list[Line], begin: float, end: float) -> bool:
-    """Say whether the parts fill a column as prose does: half of them at least ``FILLED`` of its width."""
-    widths = sorted(p.x1 - p.x0 for p in parts)
-    return widths[len(widths) // 2] >= FILLED * (end - begin)
+    """Say whether the parts fill a column as prose does: half of the letters in lines of at least ``FILLED`` of its width."""
+    wide = sum(p.letters() for p in parts if p.x1 - p.x0 >= FILLED * (end - begin))
+    return 2 * wide >= sum(p.letters() for p in parts)
 
 
 def _column(parts: list[Line]) -> list[Line]:
@@ -195,10 +243,7 @@ def _column(parts: list[Line]) -> list[Line]:
 
 def _ends(lines: list[Line]) -> tuple[float, float]:
     """Return where a column's text begins and ends; titles and notes in other sizes have no say."""
-    letters = Counter[float]()
-    for line in lines:
-        letters[line.size] += line.letters()
-    size = letters.most_common(1)[0][0]
+    size = _main_size(lines)
     prose = [line for line in lines if abs(line.size - size) <= 0.05 * size]
     starts = Counter(round(line.x0 / 3) for line in prose)
     # The leftmost place at which an eighth of the lines begin: one stray line is no margin.

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pile_curate.extract.pdf_furniture import split_footnotes, without_furniture
-from pile_curate.extract.pdf_layout import Line, page_lines
+from pile_curate.extract.pdf_layout import Line, document_lines
 from pile_curate.extract.pdf_words import Pdf
 
 HEADING = 1.1
@@ -64,7 +64,7 @@ class _Paragraph:
 
 def pdf_text(pdf: Pdf, style: PdfStyle) -> PdfText:
     """Return the text of a PDF's pages."""
-    pages = [page_lines(page, number) for number, page in enumerate(pdf.pages)]
+    pages = document_lines(pdf.pages)
     words = Counter[float]()
     for line in (line for lines in pages for line in lines):
         words[line.size] += line.letters()
@@ -271,6 +271,8 @@ def _mended(left: str, right: str, vocabulary: tuple[Counter[str], Counter[str]]
     if not right[:1].islower():
         return left + right if right[:1].isalnum() else left + " " + right
     begin, end = _TOKEN.findall(left[-80:-1].casefold()), _TOKEN.match(right.casefold())
+    if left[-2:-1].isupper():
+        return left + right
     if begin and end:
         head, tail = begin[-1], end[0]
         joined = head + tail
