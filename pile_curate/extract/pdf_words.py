@@ -2,8 +2,10 @@
 
 PDFium turns fonts and encodings into Unicode and says where each character stands; it does no layout, and of the
 spaces that are not written but left it misses some. So every character's box is asked for, and size, angle and
-weight once a word: about 6 ms a page, most of it calls from Python. Text set at another angle than most of its page (stamps in the margin, labels of axes) is left
-out, and so is what lies outside the page's box. Invisible text, as OCR lays it under a scan, is text like any other.
+weight once a word: about 6 ms a page, most of it calls from Python.
+
+Text set at another angle than most of its page (stamps in the margin, labels of axes) is left out, and so is what
+lies outside the page's box. Invisible text, as OCR lays it under a scan, is text like any other.
 
 PDFium is native code reading untrusted bytes: call this in a guarded child only.
 """
@@ -193,7 +195,9 @@ class _Reader:
             if chars:
                 gap = left - end
                 if doubtful:
-                    parted = not (-0.2 * height < gap < _TIGHT * height and abs(box.bottom - low) < 0.3 * height)
+                    parted = not (
+                        -0.2 * height < gap < _TIGHT * height and abs(box.bottom - low) < 0.3 * height
+                    )
                 else:
                     parted = _GAP * height < gap < 100
                 if parted:
@@ -215,9 +219,9 @@ class _Reader:
         """Add a run as one word, or as two where a mark of another size stands at one of its ends."""
         cut = 0
         if len(chars) > 1:
-            if chars[-1] in _MARKS and chars[0] not in _MARKS:
+            if chars[-1] in _MARKS:
                 cut = self._border(chars, places, range(len(chars) - 1, 0, -1))
-            elif chars[0] in _MARKS and chars[-1] not in _MARKS:
+            elif chars[0] in _MARKS:
                 cut = self._border(chars, places, range(len(chars) - 1))
         if cut:
             self._word(places[0], places[cut - 1], chars[:cut], found, glued=False)
