@@ -37,6 +37,7 @@ STUB_CHARS = 60
 
 _HEADER_LINE = re.compile(rb"[!-9;-~]{1,76}[ \t]{0,8}:")
 _END_OF_HEADERS = re.compile(rb"\r?\n[ \t]*\r?\n|\r\r")
+_BOUNDARY_LINE = re.compile(rb"[\r\n]{0,8}(--[!-~]{1,70}?)[ \t]*\r?\n")
 _LATIN = ("cp1252", "latin-1")
 _BASE64_JUNK = re.compile(rb"[^A-Za-z0-9+/]+")
 _COMMENTS = 100
@@ -235,9 +236,12 @@ def _length(mail: Mail) -> int:
 def _pieces(headers: Message, body: bytes) -> list[tuple[Message, bytes]] | None:
     """Cut a multipart's body at its boundary; None if it has none. Preamble and epilogue are no parts."""
     boundary = headers.get_boundary()
-    if not boundary:
+    if boundary:
+        mark = b"--" + boundary.encode("utf-8", "surrogateescape").rstrip()
+    elif first := _BOUNDARY_LINE.match(body):
+        mark = first[1]  # the header lost it, the body's first line shows it
+    else:
         return None
-    mark = b"--" + boundary.encode("utf-8", "surrogateescape").rstrip()
     pattern = re.compile(rb"(?:\A|\r?\n)" + re.escape(mark) + rb"(--)?[ \t]*(?=\r?\n|\Z)")
     found = list(pattern.finditer(body))
     if not found:

@@ -29,6 +29,7 @@ _FORWARDED = re.compile(
     r"|begin forwarded message:|-{3,}[ \t]*(?:weitergeleitete nachricht|message transféré|mensaje reenviado))",
     re.I,
 )
+_SUSPECT = re.compile(r":|[-_=*]{2}")
 _RULE = re.compile(r"[ \t]*[_-]{20,}[ \t]*$")
 _FIELD = re.compile(
     r"[ \t>*]*(from|sent|date|to|cc|bcc|subject|reply-to|importance|sent by|von|gesendet|an|betreff|de|envoyé|à"
@@ -158,6 +159,8 @@ def _taken_attribution(own: list[str]) -> list[str]:
 def _history(lines: list[str], at: int) -> tuple[str, int]:
     """Return the kind of history that begins at a line and the number of lines that announce it, or ``""``."""
     line = lines[at][:400]
+    if not _SUSPECT.search(line):
+        return "", 0
     if _FORWARDED.match(line):
         size = 1
         if not line.rstrip().endswith("-") and at + 1 < len(lines):
@@ -170,14 +173,17 @@ def _history(lines: list[str], at: int) -> tuple[str, int]:
     found = _FIELD.match(line)
     if found and found[1].lower() in _FROM_FIELDS and (size := _fields(lines, at)) >= 3:
         return "reply", size
-    dated = any(_NOTES_DATE.search(before[-200:]) for before in lines[max(0, at - 3) : at])
-    if dated and _TO_FIELD.match(line) and (size := _fields(lines, at)) >= 2:
+    if _TO_FIELD.match(line) and (size := _fields(lines, at)) >= 2 and _dated(lines[max(0, at - 3) : at]):
         return "reply", size
     if _ATTRIBUTION_BEGIN.match(line) and _ATTRIBUTION_END.search(line) and at:
         following = next((later for later in lines[at + 1 : at + 4] if later.strip()), "")
         if following and not _QUOTED.match(following):
             return "reply", 1
     return "", 0
+
+
+def _dated(lines: list[str]) -> bool:
+    return any(_NOTES_DATE.search(line[-200:]) for line in lines)
 
 
 def _fields(lines: list[str], at: int) -> int:
@@ -222,7 +228,7 @@ def _notes_name(out: list[Section]) -> None:
     begin = end
     while begin and end - begin < 3 and own.lines[begin - 1].strip():
         begin -= 1
-    if any(_NOTES_DATE.search(line[-200:]) for line in own.lines[begin:end]):
+    if _dated(own.lines[begin:end]):
         history.head[:0] = own.lines[begin:end]
         del own.lines[begin:]
 

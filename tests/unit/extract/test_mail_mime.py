@@ -59,6 +59,12 @@ def test_an_attached_message_is_a_part_of_its_own():
     assert (parts[1].kind, parts[1].subject, parts[1].text) == ("message", "within", "the inner text")
 
 
+def test_a_lost_boundary_is_taken_from_the_body():
+    data = multipart("mixed", PLAIN, HTML).replace(b"; boundary=b", b"")
+    assert len(texts(data)) == 2
+    assert texts(HEAD + b"Content-Type: multipart/mixed\n\nno parts at all") == ["no parts at all"]
+
+
 def test_a_digest_holds_messages_without_saying_so():
     mail = read_message(multipart("digest", b"\nSubject: one\n\nfirst", b"\nSubject: two\n\nsecond"))
     assert [(part.subject, part.text.strip()) for part in mail.parts] == [("one", "first"), ("two", "second")]
