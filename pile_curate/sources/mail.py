@@ -43,6 +43,7 @@ _NO_MAIL = re.compile(
 _ID = re.compile(r"<([^<>\s]{1,200})>")
 _MAILDIR = re.compile(r"(?:^|/)(?:cur|new|tmp)$")
 _UNESCAPE = re.compile(rb"^>(>*From )", re.M)
+_EMLX = re.compile(rb"(\d{1,10})[ \t]{0,10}\r?\n(?=[!-9;-~]{1,76}:)")
 _KEPT_ID = 200
 
 
@@ -150,11 +151,16 @@ def _outcome(raw: Raw, options: Any) -> Outcome:
 
 
 def _message(data: bytes, mbox: bool) -> bytes:
-    """Drop an mbox's separator, and in its body the escape of lines that look like one (mboxrd, mboxo)."""
+    """Drop what mail programs put before a message, and in an mbox the escape of lines like separators.
+
+    That is an mbox's separator, or the length with which Apple's .emlx begins (a property list follows the message).
+    """
     if data.startswith(b"\xef\xbb\xbf"):
         data = data[3:]
     if data.startswith((b"From ", b">From ")) and b"\n" in data[:1000]:
         data = data[data.index(b"\n") + 1 :]
+    if length := _EMLX.match(data):
+        data = data[length.end() : length.end() + int(length[1])]
     while data.startswith(b">From ") and b"\n" in data[:1000]:
         data = data[data.index(b"\n") + 1 :]
     data = data.lstrip(b"\r\n") if data[:1] in b"\r\n" else data

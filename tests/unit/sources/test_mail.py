@@ -95,6 +95,12 @@ def test_single_messages_and_gzip(tmp_path):
     assert run(tmp_path, mail(1), "12.host:2,RS").keys() == ["12.host"]
 
 
+def test_apples_emlx(tmp_path):
+    text = mail(1)
+    (document,) = run(tmp_path, f"{len(text)}      \n{text}<?xml version='1.0'?><plist/>", "7.emlx").documents
+    assert document.text == "Some words of my own."
+
+
 def test_the_limit_holds_and_memory_stays_small(tmp_path):
     huge = mail(1, "x" * 70 + "\n") + "y" * 300_000 + "\n"
     result = run(tmp_path, FROM + mail(0) + FROM + huge + FROM + mail(2), max_message_bytes=100_000)

@@ -64,6 +64,11 @@ def test_fonts_without_a_meaning(tmp_path):
     assert run(tmp_path, data).rejects[0].reason in ("garbled_text", "no_text_layer")
 
 
+def test_the_invisible_text_of_ocr_is_read(tmp_path):
+    data = pdf_files.one_page(b"BT /F1 10 Tf 3 Tr 72 700 Td (Words that lie unseen upon the scan.) Tj ET")
+    assert run(tmp_path, data).documents[0].text == "Words that lie unseen upon the scan."
+
+
 def test_the_size_limit(tmp_path):
     assert run(tmp_path, PAGE + b"%" * 3000, max_file_bytes=2000).reasons == {"record_too_large": 1}
     assert run(tmp_path, gzip.compress(PAGE + b"%" * 3000), "a.pdf.gz", max_file_bytes=2000).reasons == {
