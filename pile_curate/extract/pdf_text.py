@@ -68,7 +68,7 @@ def pdf_text(pdf: Pdf, style: PdfStyle) -> PdfText:
     pages = document_lines(pdf.pages)
     words = Counter[float]()
     for line in (line for lines in pages for line in lines):
-        words[line.size] += line.letters()
+        words[line.size] += line.letters
     body = words.most_common(1)[0][0] if words else 1.0
     for line in (line for lines in pages for line in lines):
         line.text = _line_text(line, style.footnotes)
@@ -107,7 +107,7 @@ def _line_text(line: Line, notes: bool) -> str:
 
 def _largest(lines: list[Line], body: float) -> str:
     """Return the largest print of the first page, if it is larger than the text."""
-    upright = [line for line in lines if line.letters() > 3]
+    upright = [line for line in lines if line.letters > 3]
     if not upright:
         return ""
     size = max(line.size for line in upright)
@@ -170,12 +170,26 @@ def _place(line: Line) -> tuple[int, int]:
 
 
 def _hanging_columns(lines: list[Line]) -> set[tuple[int, int]]:
-    """Return columns where most lines are set in, as in lists of references: what is not set in begins an entry."""
-    total, inner = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
+    """Return columns of hanging paragraphs, as in lists of references: what is not set in begins an entry.
+
+    Most lines are set in there, and one that is not is followed by one that is.
+    """
+    total, inner, first, followed = (Counter[tuple[int, int]]() for _ in range(4))
+    before: Line | None = None
     for line in lines:
-        total[_place(line)] += 1
-        inner[_place(line)] += 0.6 * line.size < line.x0 - line.left < 5 * line.size
-    return {place for place, count in total.items() if count >= 4 and inner[place] > _HANGING * count}
+        place = _place(line)
+        set_in = 0.6 * line.size < line.x0 - line.left < 5 * line.size
+        total[place] += 1
+        inner[place] += set_in
+        if before is not None and _place(before) == place and before.x0 - before.left <= 0.6 * before.size:
+            first[place] += 1
+            followed[place] += set_in
+        before = line
+    return {
+        place
+        for place, count in total.items()
+        if count >= 4 and inner[place] > _HANGING * count and followed[place] >= 0.6 * first[place]
+    }
 
 
 def _indented(lines: list[Line], hanging: set[tuple[int, int]]) -> bool:
@@ -225,9 +239,9 @@ def _begins(
 
 def _is_heading(lines: list[Line], at: int, body: float, leading: float) -> bool:
     line = lines[at]
-    if line.size > HEADING * body and line.letters() < 200:
+    if line.size > HEADING * body and line.letters < 200:
         return True
-    if not line.bold or line.letters() > 120:
+    if not line.bold or line.letters > 120:
         return False
     after = lines[at + 1] if at + 1 < len(lines) else None
     return after is None or not after.bold
