@@ -26,6 +26,9 @@ from pile_curate.extract.mail_quotes import (
 )
 
 Mode = Literal["keep", "drop", "mark"]
+MAX_LINES = 100_000
+"""A part of more lines was written by no hand (a log, a data file); it is taken as it stands, at half a second."""
+
 _MAX_FORWARDS = 5
 _FORWARD_SUBJECT = re.compile(r"\s*(?:fw|fwd|wg|tr|rv|enc)\s*:", re.I)
 _ITEM = re.compile(r"[ \t]*(?:[-*•·o]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])[ \t]+\S")
@@ -61,6 +64,10 @@ def body_of(mail: Mail, subject: str, style: MailStyle) -> Body:
     forwards = bool(_FORWARD_SUBJECT.match(subject))
     blocks: list[str] = []
     for part in mail.parts:
+        if part.text.count("\n") > MAX_LINES:
+            body.own = True
+            blocks.append(part.text.strip())
+            continue
         lines = _lines(part)
         body.calendar = body.calendar or bool(_CALENDAR.match("\n".join(lines[:20])))
         if part.kind == "message":

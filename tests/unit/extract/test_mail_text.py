@@ -199,3 +199,9 @@ def test_cost_is_linear(line):
     start = time.process_time()
     body(line * (100_000 // len(line)))
     assert time.process_time() - start < 0.8
+
+
+def test_a_part_of_a_million_lines_is_not_looked_into():
+    start = time.process_time()
+    assert len(text("> a\nb\n" * 500_000)) > 2_000_000
+    assert time.process_time() - start < 0.5
