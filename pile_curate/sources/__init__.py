@@ -12,12 +12,14 @@ from pile_curate.sources.freelaw import FreeLawSource
 from pile_curate.sources.gutenberg import GutenbergSource
 from pile_curate.sources.hackernews import HackerNewsSource
 from pile_curate.sources.jsonl import JsonlSource
+from pile_curate.sources.mail import MailSource
 from pile_curate.sources.mediawiki import MediaWikiSource
 from pile_curate.sources.nih_exporter import NihExporterSource
 from pile_curate.sources.opensubtitles import OpenSubtitlesSource
 from pile_curate.sources.pubmed_abstracts import PubMedAbstractsSource
 from pile_curate.sources.pubmed_central import PubMedCentralSource
 from pile_curate.sources.reddit import RedditSource
+from pile_curate.sources.pdf import PdfSource
 from pile_curate.sources.stackexchange import StackExchangeSource
 from pile_curate.sources.subtitles import SubtitlesSource
 from pile_curate.sources.ubuntu_irc import UbuntuIrcSource
@@ -45,5 +47,7 @@ SOURCES: Mapping[str, SourceFormat] = {
     "subtitles": SubtitlesSource(),
     "youtube_subtitles": YouTubeSubtitlesSource(),
     "ubuntu_irc": UbuntuIrcSource(),
+    "mail": MailSource(),
+    "pdf": PdfSource(),
 }
 """Format name, as recipes write it, to its one instance. Adding a source is one file and one line here."""
