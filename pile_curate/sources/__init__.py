@@ -16,10 +16,10 @@ from pile_curate.sources.mail import MailSource
 from pile_curate.sources.mediawiki import MediaWikiSource
 from pile_curate.sources.nih_exporter import NihExporterSource
 from pile_curate.sources.opensubtitles import OpenSubtitlesSource
+from pile_curate.sources.pdf import PdfSource
 from pile_curate.sources.pubmed_abstracts import PubMedAbstractsSource
 from pile_curate.sources.pubmed_central import PubMedCentralSource
 from pile_curate.sources.reddit import RedditSource
-from pile_curate.sources.pdf import PdfSource
 from pile_curate.sources.stackexchange import StackExchangeSource
 from pile_curate.sources.subtitles import SubtitlesSource
 from pile_curate.sources.ubuntu_irc import UbuntuIrcSource
