@@ -1,4 +1,4 @@
-"""Write the raw dumps of a mini-Pile: the six formats, several languages, and one broken record each.
+"""Write the raw dumps of a mini-Pile: every component in its raw format, several languages, a broken record each.
 
 The hand-written half lies in ``data/``: short pages, articles, questions, books, notes and programs, all of
 them written for this project and under its licence. For bulk there is what every Python holds: the
@@ -10,11 +10,31 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from pile_curate import __version__
 
 _STAMP = ".complete.json"
+
+
+MODULES = (
+    "arxiv_dump", "biomed_dump", "books_dump", "discussion_dumps", "mail_dump", "pages_dump", "pdf_dump", "speech_dumps", "uspto_dump",
+)  # fmt: skip
+"""Modules whose ``dumps()`` returns relative path to bytes of hand-written dumps."""
+
+
+def hand_written() -> dict[str, bytes]:
+    """Return relative path to bytes of every dump whose text was written for this project, but the web archive."""
+    from pile_curate.demo import dumps
+
+    made = {**dumps.all_dumps(), **dumps.tree()}
+    for name in MODULES:
+        more: dict[str, bytes] = import_module(f"pile_curate.demo.{name}").dumps()
+        if twice := made.keys() & more.keys():
+            raise ValueError(f"{name} writes what another module writes: {', '.join(sorted(twice))}")
+        made |= more
+    return made
 
 
 def build_demo(directory: Path) -> Path:
@@ -32,7 +52,7 @@ def build_demo(directory: Path) -> Path:
         dumps.put(directory / "pydoc" / "pydoc.warc.gz", stdlib.pydoc_warc())
     stdlib.copy_sources(directory / "python")
     dumps.put(directory / "web" / "pages.warc.gz", web.warc())
-    for rel, data in {**dumps.all_dumps(), **dumps.tree()}.items():
+    for rel, data in hand_written().items():
         dumps.put(directory / rel, data)
     recipe = directory / "recipe.yaml"
     dumps.put(recipe, (Path(__file__).parent / "recipe.yaml").read_bytes())

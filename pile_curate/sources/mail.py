@@ -80,7 +80,7 @@ class MailSource(SourceFormat):
         publisher="Carnegie Mellon University (Enron corpus), mailing lists, one's own mail",
         where="https://www.cs.cmu.edu/~enron/",
         licence="as the writers say; the Enron corpus was published by a US authority",
-        consent="public",
+        consent="tos",
         size="Enron: 1.7 GB, 517,401 messages",
         splits="small files packed to 256 MB; plain mbox files at messages; archives a file a task",
         example="enron_mail_*.tar.gz",

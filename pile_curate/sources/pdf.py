@@ -60,7 +60,7 @@ class PdfSource(SourceFormat):
         publisher="Repositories of papers (PhilArchive), institutions, one's own library",
         where="https://philarchive.org/oai.pl",
         licence="per document, where it says so",
-        consent="tos",
+        consent="author",
         size="about 1 MB an article",
         splits="small files packed to 256 MB; archives a file a task",
         example="**/*.pdf",
