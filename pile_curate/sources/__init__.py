@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pile_curate.sources.arxiv import ArxivSource
 from pile_curate.sources.base import SourceFormat
 from pile_curate.sources.code import CodeSource
 from pile_curate.sources.gutenberg import GutenbergSource
@@ -19,5 +20,6 @@ SOURCES: Mapping[str, SourceFormat] = {
     "gutenberg": GutenbergSource(),
     "code": CodeSource(),
     "jsonl": JsonlSource(),
+    "arxiv": ArxivSource(),
 }
 """Format name, as recipes write it, to its one instance. Adding a source is one file and one line here."""
