@@ -405,7 +405,7 @@ class Expander(TokenStack):
                     return
             skipped.append(token)
             cost += len(token)
-        self.charge(4 * cost + 16)
+        self.charge(cost + 16)
         self.push(skipped)
 
     def csname(self) -> str:

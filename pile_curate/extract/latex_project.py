@@ -56,6 +56,7 @@ _CODECS = {
 }  # fmt: skip
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _BIBITEM = re.compile(r"\\bibitem[ \t]*(?:%[^\n]*\n[ \t]*)?\[")
+_BRACES = re.compile(r"[{}\]]")
 _YEAR = re.compile(r"\((\d{4}[a-z]?|in press|in preparation|submitted)\)", re.I)
 
 
@@ -216,15 +217,17 @@ class Project:
 
 
 def _natbib(text: str, at: int, found: dict[str, str]) -> None:
-    depth, end = 0, min(len(text), at + 1500)
-    for stop in range(at, end):
-        char = text[stop]
-        depth += (char == "{") - (char == "}")
-        if char == "]" and depth <= 0:
+    following = text.find("\\bibitem", at)
+    end = min(len(text) if following < 0 else following, at + 1500)
+    depth, stop = 0, -1
+    for found_brace in _BRACES.finditer(text, at, end):
+        depth += {"{": 1, "}": -1, "]": 0}[found_brace[0]]
+        if found_brace[0] == "]" and depth <= 0:
+            stop = found_brace.start()
             break
-    else:
+    if stop < 0:
         return
-    label = text[at:stop]
+    label = re.sub(r"\{?\\natexlab\{(\w{0,3})\}\}?", r"\1", text[at:stop])
     key = re.compile(r"\]\s*(?:%[^\n]*\n\s*)?\{([^{}\n]{1,200})\}").match(text, stop)
     year = _YEAR.search(label)
     if key is None or year is None:
@@ -275,6 +278,7 @@ def read_paper(files: Mapping[str, bytes], options: TextOptions | None = None) -
         return None
     project.declared = _declared(project.raw[main])
     project.texts.clear()
+    project.encodings.clear()
     used = [main]
     folder = posixpath.dirname(main)
 
@@ -290,7 +294,7 @@ def read_paper(files: Mapping[str, bytes], options: TextOptions | None = None) -
         len(project.raw[name]) for name in project.raw if name.lower().endswith((".tex", ".ltx", ".sty"))
     )
     source = project.text(main)
-    budget = 2_000_000 + 12 * max(size, len(source))
+    budget = 3_000_000 + 20 * max(size, len(source))
     text, renderer = render(source, load, options or TextOptions(), project.labels(), budget)
     encoding = next(iter(sorted(project.encodings - {"utf-8"})), "utf-8")
     return Paper(text, _plain_title(renderer.title), main, used, sorted(renderer.stopped), encoding)

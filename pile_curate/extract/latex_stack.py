@@ -98,7 +98,7 @@ class TokenStack:
                 continue
             out.append(token)
             cost += len(token)
-        self.charge(4 * cost + 16)
+        self.charge(cost + 16)
         self.push(out)
         return []
 

@@ -32,6 +32,9 @@ from pile_curate.extract.latex_tokens import (
 
 Closing = Callable[[str], None]
 
+NESTING = 40
+"""Frames inside frames that do something with their text; real papers stay below ten."""
+
 _DIMENSION = re.compile(
     r"\s*(?:by(?![a-z])|=)?\s*[-+]?\s*(?:[\d.,]+|\"[0-9A-F]+)?\s*(?:true\s*)?(?:pt|cm|mm|in|em|ex|pc|bp|sp|dd|cc|mu|fil+|scaled \d+)?"
     r"(?:\s*(?:plus|minus)\s*[-+]?[\d.]*\s*(?:pt|cm|mm|in|em|ex|pc|fil+|mu)?)*"
@@ -102,6 +105,7 @@ class Renderer(Formulas):
         self.acronyms: dict[str, list[str]] = {}
         self.lines = False
         self.capital_references = False
+        self.catching = 0
 
     # -- the loop
 
@@ -211,7 +215,12 @@ class Renderer(Formulas):
     # -- frames
 
     def open(self, kind: str, name: str, on_close: Closing | None = None) -> None:
-        """Open a frame."""
+        """Open a frame; one that is nested too deep to be meant only groups, or text would be copied at each level."""
+        if on_close is not None:
+            self.catching += 1
+            if self.catching > NESTING:
+                on_close = None
+                self.catching -= 1
         frame = Frame(kind, name, len(self.out), self.open_scope(), on_close)
         if kind == "env":
             frame.current = self.numbers.current
@@ -227,6 +236,7 @@ class Renderer(Formulas):
             if frame.current is not None:
                 self.numbers.current = frame.current
         if frame.on_close is not None:
+            self.catching -= 1
             text = "".join(self.out[frame.start :])
             del self.out[frame.start :]
             frame.on_close(text)
@@ -444,7 +454,7 @@ def render(
     budget: int = 0,
 ) -> tuple[str, Renderer]:
     """Return a document's text and the renderer, which knows its title; raises ``TexLimit``."""
-    renderer = Renderer(load, options, budget or 2_000_000 + 12 * len(source), labels or {})
+    renderer = Renderer(load, options, budget or 3_000_000 + 20 * len(source), labels or {})
     renderer.begun = "\\begin{document}" not in source and "\\documentclass" not in source
     renderer.plain_footnotes = renderer.begun and "\\documentstyle" not in source
     renderer.push(renderer.lexer.tokens(source))

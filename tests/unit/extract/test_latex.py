@@ -9,7 +9,9 @@ from pile_curate.extract.latex_text import TextOptions, render
 
 def text(source: str, files: dict[str, str] | None = None, **options: bool) -> str:
     found = files or {}
-    return render(source, lambda name, suffix: found.get(name, found.get(name + suffix)), TextOptions(**options))[0]
+    return render(
+        source, lambda name, suffix: found.get(name, found.get(name + suffix)), TextOptions(**options)
+    )[0]
 
 
 def document(body: str, preamble: str = "") -> str:
@@ -134,11 +136,16 @@ def test_follows_includes_inside_the_paper_only() -> None:
 
 
 def test_takes_macros_from_a_style_of_the_paper() -> None:
-    files = {"my.sty": "\\newcommand{\\sea}{ocean}\\def\\@hidden{x}\\renewcommand{\\section}{\\@startsection} noise"}
+    files = {
+        "my.sty": "\\newcommand{\\sea}{ocean}\\def\\@hidden{x}\\renewcommand{\\section}{\\@startsection} noise"
+    }
     assert text(document("\\section{S}The \\sea.", "\\usepackage{my}"), files) == "S\n\nThe ocean."
 
 
 def test_names_authors_that_a_sentence_needs() -> None:
     labels = {"smith": "Smith et al. (2001)"}
     source = "\\citet{smith} and \\citeauthor{smith} wrote \\citep{smith}."
-    assert render(source, lambda *_: None, TextOptions(), labels)[0] == "Smith et al. (2001) and Smith et al. wrote."
+    assert (
+        render(source, lambda *_: None, TextOptions(), labels)[0]
+        == "Smith et al. (2001) and Smith et al. wrote."
+    )
