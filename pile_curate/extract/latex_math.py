@@ -48,7 +48,7 @@ _ORDINAL = re.compile(
     r"(\d{0,9})\^\s*\{?\s*\\?(?:rm|text|mathrm|textrm|mathit|it|textit|mbox|textsuperscript)?\s*\{?\s*(st|nd|rd|th)\s*\}?\s*\}?"
 )
 _DEGREE = re.compile(
-    r"\^\s*(?:\\circ|\{\s*\\circ\s*\})\s*(?:\{\s*\\?(?:rm|mathrm|text)?\s*\{?\s*([CFK])?\s*\}?\s*\})?"
+    r"([+-]?[\d.,]{0,12})\^\s*(?:\\circ|\{\s*\\circ\s*\})\s*(?:(?:\{\s*)?\\?(?:rm|mathrm|text)?\s*\{?\s*([CFK])\s*\}?\s*\}?)?"
 )
 
 
@@ -234,9 +234,9 @@ def inline(tex: str) -> str:
     tex = tex.replace("\n", " ")
     if not tex:
         return ""
-    if tex[0] == "^" or tex[0].isdigit():
+    if tex[0] in "^+-0123456789" and "^" in tex:
         if found := _ORDINAL.fullmatch(tex):
             return found[1] + found[2]
         if found := _DEGREE.fullmatch(tex):
-            return "°" + (found[1] or "")
+            return f"{found[1].replace('-', '−')}°{found[2] or ''}"
     return f"${tex}$"
