@@ -35,6 +35,7 @@ _EDGE_END = re.compile(
     rf"[\s,;]*(?:\b(?:see|cf\.?|e\.g\.?,?)\s*(?:also\s*)?)?{GONE}[\s{GONE}]*$", re.IGNORECASE
 )
 _WORDED = re.compile(rf"\b(?:Refs?\.|References?|Ref|Refs|refs?\.|citations?)[\s~]*{GONE}", re.IGNORECASE)
+_PAGE = re.compile(rf"(?:,?[ ]\b(?:on|at|see|of))?[ ](?:pages?|pp?\.)[\s~]*{GONE}(?:–{GONE})?")
 _BEFORE = re.compile(rf"[ ]*{GONE}[ ]*(?=[,.;:!?)\]\n]|\Z)")
 _IN = re.compile(rf"(?:(?<=^)|(?<=[.!?] ))(?:In|See|From|By|Following) {GONE}\s*[,;:]?\s+(\w)")
 _SEE = re.compile(rf",?[ ]+(?:see|cf\.?|see also|see e\.g\.|e\.g\.)[ ]*{GONE}(?=[ ]*(?:[.,;:)]|$))")
@@ -137,7 +138,7 @@ def mended(text: str) -> str:
         return f"{space}{found[1]}{inner}{found[3]}" if inner else GONE
 
     text = _BRACKETS.sub(bracket, text)
-    text = _WORDED.sub(GONE, text)
+    text = _PAGE.sub(GONE, _WORDED.sub(GONE, text))
     text = _RUN.sub(GONE, text)
     text = _IN.sub(lambda found: found[1].upper(), text)
     text = _SEE.sub("", text)

@@ -51,6 +51,8 @@ class Expander(TokenStack):
 
     def __init__(self, budget: int) -> None:
         super().__init__(budget)
+        self.share = budget // 3
+        """What the body of one macro may cost in all; beyond that it is a loop."""
         self.macros: dict[str, Macro] = {}
         self.environments: dict[str, tuple[Macro, list[str]]] = {}
         self.switches: dict[str, bool] = {}
@@ -229,7 +231,7 @@ class Expander(TokenStack):
     def invoke(self, token: str, macro: Macro) -> None:
         """Push a macro's body with its arguments in place."""
         macro.used += 1
-        if macro.used > LOOP:
+        if macro.used > LOOP or macro.used * macro.cost > self.share:
             self.stopped.add(token)
             return
         args = self.arguments(macro)

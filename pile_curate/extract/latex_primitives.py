@@ -64,6 +64,11 @@ def _set_toggle(e: Expander) -> None:
 
 
 def _char(e: Expander) -> None:
+    if e.peek().strip() == "`":
+        e.pop()
+        token = e.pop()
+        e.push([RAW + token[-1]] if token else [])
+        return
     found = re.match(r"\s*(\d{1,3}|\"[0-9A-F]{1,5}|'[0-7]{1,3}|`.)\s?", head := e.peek())
     if found and head[:1] not in ("\\", NOTE):
         e.pop()
