@@ -71,7 +71,10 @@ def begin(r: Renderer, token: str) -> None:
         if kind in r.theorems:
             _theorem_head(r, kind, None)
         return
-    if name in _LISTS:
+    if name.lower() in tables.ACKNOWLEDGEMENTS:
+        r.out.append(f"{PAR}{HEAD}2Acknowledgments{PAR}")
+        _other(r, name)
+    elif name in _LISTS:
         _list(r, name)
     elif base in tables.FLOATS:
         _float(r, name, base)
@@ -102,7 +105,7 @@ def end(r: Renderer, token: str) -> None:
 
 def start_document(r: Renderer) -> None:
     """Forget what the preamble wrote."""
-    if r.package:
+    if r.package or (r.begun and r.out):
         return
     while r.frames:
         r.close()
@@ -199,7 +202,8 @@ def _list(r: Renderer, name: str) -> None:
 def _open_float(r: Renderer, name: str, kind: str) -> None:
     r.floats.append([])
     r.float_kinds.append(kind)
-    before = r.in_table
+    before, lines = r.in_table, r.lines
+    r.lines = r.lines or kind == "algorithm"
 
     def close(text: str) -> None:
         captions = r.floats.pop()
@@ -208,7 +212,8 @@ def _open_float(r: Renderer, name: str, kind: str) -> None:
         if r.floats and not kind:
             r.floats[-1] += captions
             return
-        if r.options.tables and kind == "table":
+        r.lines = lines
+        if kind == "algorithm" or (r.options.tables and kind == "table"):
             captions += [text] if text.strip() else []
         for caption in captions:
             r.add_note(caption)
@@ -218,9 +223,16 @@ def _open_float(r: Renderer, name: str, kind: str) -> None:
 
 def _float(r: Renderer, name: str, base: str) -> None:
     kind = tables.FLOATS[base]
-    if base in ("subfigure", "subtable"):
+    if base in ("subfigure", "subtable"):  # its caption says "(a)" and little more
         r.drop(tables.ENVIRONMENT_ARGUMENTS.get(base, "om"))
-        r.open("env", name, discard)
+        r.floats.append([])
+        r.float_kinds.append("")
+
+        def close(text: str) -> None:
+            r.floats.pop()
+            r.float_kinds.pop()
+
+        r.open("env", name, close)
         return
     if base != "turnpage":
         r.drop(tables.ENVIRONMENT_ARGUMENTS.get(base, "o"))

@@ -150,8 +150,7 @@ def section(r: Renderer, token: str) -> None:
     rank = tables.SECTIONS[token]
     star = r.star()
     r.optional()
-    if rank == 1 and not r.begun:
-        r.begun = True
+    r.begun = r.begun or not r.package  # no preamble has a heading
     r.numbers.current = ("section", "")
     if not star:
         counter = (

@@ -24,6 +24,9 @@ _LAYOUT = frozenset(
 )
 
 
+_SWITCH = re.compile(r"\\if(?:[A-Z@]{3}|@[a-z])(?!.*TF?$)")
+
+
 class Macro:
     """A definition. ``spec`` has a letter an argument: m, o, s, or d for one that ``delimiters`` end."""
 
@@ -218,7 +221,7 @@ class Expander(TokenStack):
         if handler is not None:
             handler(self)
             return True
-        if token in self.switches or token in TEX_CONDITIONALS:
+        if token in self.switches or is_conditional(token):
             self._conditional(token)
             return True
         if token.endswith(("true", "false")):
@@ -401,7 +404,7 @@ class Expander(TokenStack):
                     if not depth:
                         return
                     depth -= 1
-                elif token in TEX_CONDITIONALS or token in self.switches:
+                elif token in self.switches or is_conditional(token):
                     depth += not (skipped and skipped[-1] in ("\\let", "\\newif"))
                 elif token in ("\\else", "\\or") and not depth and to_else:
                     return
@@ -424,6 +427,11 @@ class Expander(TokenStack):
         """Read two arguments and go on with one of them."""
         pair = [self.argument(), self.argument()]
         self.push(pair[0] if yes else pair[1])
+
+
+def is_conditional(token: str) -> bool:
+    r"""Say whether a control sequence needs a ``\fi``: TeX's own, and switches of classes (``\ifCLASSOPTIONtwocolumn``)."""
+    return token in TEX_CONDITIONALS or bool(_SWITCH.match(token))
 
 
 def _number(tokens: list[str] | None) -> int:

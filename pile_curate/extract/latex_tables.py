@@ -223,3 +223,18 @@ KNOWN_STYLES = frozenset(
     tcolorbox minted comment rotating lscape pdflscape dcolumn longtable supertabular deluxetable""".split()
 )
 """Style files that archives bring along and that hold nothing but layout, or what is rendered here anyway."""
+
+ACKNOWLEDGEMENTS = frozenset(
+    "acknowledgments acknowledgements acknowledgment acknowledgement ack acks".split()
+)
+"""Commands and environments that journals' styles have for a heading of this name."""
+
+PSEUDOCODE = {
+    "state": "", "statex": "", "if": "if", "elsif": "else if", "elseif": "else if", "else": "else", "for": "for",
+    "forall": "for all", "foreach": "for each", "while": "while", "endif": "end if", "endfor": "end for",
+    "endwhile": "end while", "repeat": "repeat", "until": "until", "return": "return", "require": "Require:",
+    "ensure": "Ensure:", "function": "function", "procedure": "procedure", "endfunction": "end function",
+    "endprocedure": "end procedure", "loop": "loop", "endloop": "end loop", "kwin": "Input:", "kwout": "Output:",
+    "kwdata": "Data:", "kwresult": "Result:", "input": "Input:", "output": "Output:", "print": "print", "kwret": "return",
+}  # fmt: skip
+"""Commands that begin a line of pseudocode, without regard to case, and the words that they print."""

@@ -149,6 +149,14 @@ class Renderer(Formulas):
         """Render one control sequence."""
         if self.expand(token):
             return
+        if self.lines and (self.open_names.get("algorithmic") or "algorithm" in self.float_kinds):
+            word = tables.PSEUDOCODE.get(token[1:].lower())
+            if word is not None and (token[1] != "i" or token != "\\input"):
+                self.out.append(f"{HARD}{word} ")
+                return
+            if token == "\\;":
+                self.out.append(HARD)
+                return
         handler = HANDLERS.get(token)
         if handler is not None:
             handler(self, token)
@@ -353,6 +361,9 @@ class Renderer(Formulas):
     def unknown(self, token: str) -> None:
         """Drop an unknown command and its options; its arguments stay as text."""
         if not token[-1].isalpha() and not token.endswith("*"):
+            return
+        if token[1:].lower() in tables.ACKNOWLEDGEMENTS:
+            self.out.append(f"{PAR}{HEAD}2Acknowledgments{PAR}")
             return
         base = token[1:].removeprefix("end").rstrip("*")
         if base in tables.MATH_ENVIRONMENTS or base in (

@@ -86,6 +86,19 @@ PLAIN = [
     ("\\begin{verbatim}\n x $1 % \\y\n\\end{verbatim}\nand \\verb|a_b%|.", "```\n x $1 % \\y\n```\n\nand a_b%."),
     ("\\begin{lstlisting}[language=C]\nint x;\n\\end{lstlisting}", "```\nint x;\n```"),
     ("\\begin{figure}\\includegraphics[width=1cm]{x}\\caption[s]{The {\\it sea}.}\\end{figure}", "Figure 1: The sea."),
+    (
+        "\\begin{figure}\\begin{subfigure}{3cm}\\caption{a}\\end{subfigure}\\caption{Both.}\\label{f}\\end{figure}See \\ref{f}.",
+        "See 1.\n\nFigure 1: Both.",
+    ),
+    (
+        "\\begin{algorithm}\\caption{Row}\\begin{algorithmic}[1]\\State $x$\\If{$x>0$}\\State \\Return $x$\\EndIf"
+        "\\end{algorithmic}\\end{algorithm}",
+        "Algorithm 1: Row\n\n$x$\nif $x>0$\nreturn $x$\nend if",
+    ),
+    ("\\begin{acknowledgments}Thanks.\\end{acknowledgments}", "Acknowledgments\n\nThanks."),
+    ("\\acknowledgments We thank.", "Acknowledgments\n\nWe thank."),
+    ("\\ifCLASSOPTIONcompsoc a\\else b\\fi c", "b c"),
+    ("See it on page~\\pageref{x}, and \\texorpdfstring{$a$}{b}", "See it, and $a$"),
     # spacing and layout
     ("\\vspace{1cm}\\hskip 1cm plus 2pt minus 1pt a\\vskip -3pt\\noindent b\\\\[2pt] c", "a b c"),
     ("\\parindent=0pt \\setlength{\\x}{3pt}\\textcolor{red}{kept}\\rule{1pt}{2pt}", "kept"),
