@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pile_curate.extract import latex_tables as tables
 from pile_curate.extract.latex_accents import COMBINING, SPACES, SYMBOLS, combine, typeset
 from pile_curate.extract.latex_blocks import CODE_MARK, GONE, HARD, HEAD, ITEM, NOTES, to_blocks
-from pile_curate.extract.latex_math import Formulas, inline
+from pile_curate.extract.latex_frames import Closing, Frame, Frames
+from pile_curate.extract.latex_math import inline
 from pile_curate.extract.latex_stack import plain
 from pile_curate.extract.latex_tokens import (
     CLOSE_ENV,
@@ -30,17 +31,6 @@ from pile_curate.extract.latex_tokens import (
     source_of,
 )
 
-Closing = Callable[[str], None]
-
-NESTING = 40
-"""Frames inside frames that do something with their text; real papers stay below ten."""
-
-_DIMENSION = re.compile(
-    r"\s*(?:by(?![a-z])|=)?\s*[-+]?\s*(?:[\d.,]+|\"[0-9A-F]+)?\s*(?:true\s*)?(?:pt|cm|mm|in|em|ex|pc|bp|sp|dd|cc|mu|fil+|scaled \d+)?"
-    r"(?:\s*(?:plus|minus)\s*[-+]?[\d.]*\s*(?:pt|cm|mm|in|em|ex|pc|fil+|mu)?)*"
-)
-_UNIT = re.compile(r"\\(?:[a-z]*(?:width|height|skip|sep|size|indent|length|margin)|z@|p@|m@ne|@M|maxdimen)")
-
 
 @dataclass(frozen=True, slots=True)
 class TextOptions:
@@ -52,21 +42,7 @@ class TextOptions:
     authors: bool = False
 
 
-class Frame:
-    """An open group or environment."""
-
-    __slots__ = ("current", "kind", "name", "on_close", "scope", "start")
-
-    def __init__(self, kind: str, name: str, start: int, scope: int, on_close: Closing | None) -> None:
-        self.kind = kind
-        self.name = name
-        self.start = start
-        self.scope = scope
-        self.on_close = on_close
-        self.current: tuple[str, str] | None = None
-
-
-class Renderer(Formulas):
+class Renderer(Frames):
     """State of one document's rendering. ``load`` returns the source of a file that the document names, or None."""
 
     def __init__(
@@ -81,8 +57,6 @@ class Renderer(Formulas):
         self.options = options
         self.authors_of = labels
         self.lexer = Lexer()
-        self.out: list[str] = []
-        self.frames: list[Frame] = []
         self.notes: list[str] = []
         self.codes: list[str] = []
         self.title = ""
@@ -91,7 +65,6 @@ class Renderer(Formulas):
         self.ended = False
         self.german = self.ligatures = False
         self.only: set[str] | None = None
-        self.registers: set[str] = set()
         self.theorems = dict(tables.THEOREMS)
         self.unnumbered: set[str] = set()
         self.lists: list[list[object]] = []
@@ -105,7 +78,6 @@ class Renderer(Formulas):
         self.acronyms: dict[str, list[str]] = {}
         self.lines = False
         self.capital_references = False
-        self.catching = 0
 
     # -- the loop
 
@@ -220,103 +192,7 @@ class Renderer(Formulas):
         rest = head.lstrip()[1:]
         self.push([*([rest] if rest else []), *arg[1:]])
 
-    # -- frames
-
-    def open(self, kind: str, name: str, on_close: Closing | None = None) -> None:
-        """Open a frame; one that is nested too deep to be meant only groups, or text would be copied at each level."""
-        if on_close is not None:
-            self.catching += 1
-            if self.catching > NESTING:
-                on_close = None
-                self.catching -= 1
-        frame = Frame(kind, name, len(self.out), self.open_scope(), on_close)
-        if kind == "env":
-            frame.current = self.numbers.current
-            self.open_names[name] = self.open_names.get(name, 0) + 1
-        self.frames.append(frame)
-
-    def close(self) -> None:
-        """Close the innermost frame."""
-        frame = self.frames.pop()
-        self.close_scope(frame.scope)
-        if frame.kind == "env":
-            self.open_names[frame.name] -= 1
-            if frame.current is not None:
-                self.numbers.current = frame.current
-        if frame.on_close is not None:
-            self.catching -= 1
-            text = "".join(self.out[frame.start :])
-            del self.out[frame.start :]
-            frame.on_close(text)
-
-    def close_group(self) -> None:
-        """Close a group at its brace; a stray brace closes nothing."""
-        if self.frames and self.frames[-1].kind == "group":
-            self.close()
-
-    def close_environment(self, name: str) -> None:
-        """Close an environment, and what was left open in it."""
-        if not self.open_names.get(name):
-            return
-        while self.frames:
-            frame = self.frames[-1]
-            self.close()
-            if frame.kind == "env" and frame.name == name:
-                return
-
-    def capture(self, tokens: list[str], on_close: Closing) -> None:
-        """Render tokens that were read, and hand their text on."""
-        self.push([*tokens, "}"])
-        self.open("group", "", on_close)
-
-    def capture_argument(self, on_close: Closing) -> None:
-        """Render the next argument, and hand its text on."""
-        self.skip_space()
-        if self.peek() == "{":
-            self.pop()
-            self.open("group", "", on_close)
-        else:
-            self.capture(self.argument(), on_close)
-
     # -- pieces
-
-    def drop(self, spec: str) -> None:
-        """Pass over arguments."""
-        for letter in spec:
-            if letter == "*":
-                self.star()
-            elif letter == "o":
-                if self.peek().startswith("[") or not self.peek()[:1].isspace():
-                    self.optional()
-                else:
-                    space = self.pop()
-                    if space.lstrip().startswith("[") or (space.isspace() and self.peek().startswith("[")):
-                        self.push([space])
-                        self.optional()
-                    else:
-                        self.push([space])
-            elif letter == "p":
-                self.optional("(", ")")
-            elif letter == "d":
-                self.dimension()
-            else:
-                self.argument()
-        if not spec:
-            self.skip_space()
-
-    def dimension(self) -> None:
-        """Pass over a number or a length as TeX reads one."""
-        head = self.peek()
-        if head[:1] not in ("\\", NOTE, "{", "}", "$", "") and head != PAR:
-            found = _DIMENSION.match(head)
-            if found and found.end():
-                self.pop()
-                if found.end() < len(head):
-                    self.stack.append(head[found.end() :])
-        if _UNIT.fullmatch(head := self.peek()) or head in self.registers:
-            self.pop()
-            if "plus" in self.peek()[:8] or "minus" in self.peek()[:8]:
-                self.dimension()
 
     def dollar(self) -> None:
         """Read a formula in dollars."""
