@@ -86,7 +86,8 @@ def document_class(r: Renderer, token: str) -> None:
     r.words()
     r.optional()
     r.german = "german" in given
-    r.begun = False
+    r.begun = r.begun and r.classed  # a class in the middle of a text is an example
+    r.classed = True
 
 
 def new_register(r: Renderer, token: str) -> None:

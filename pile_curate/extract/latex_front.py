@@ -32,7 +32,7 @@ def set_title(r: Renderer, text: str) -> None:
 def ams(r: Renderer, token: str, write: Callable[[str], None]) -> bool:
     r"""Open a frame up to ``\endNAME`` where AMS-TeX's form is used: no brace follows."""
     r.skip_space()
-    if r.peek()[:1] in ("{", "["):
+    if r.peek()[:1] in ("{", "[") or "\\end" + token[1:] not in r.amstex:
         return False
     r.open("env", "\\end" + token[1:], write)
     return True
@@ -150,7 +150,7 @@ def section(r: Renderer, token: str) -> None:
     rank = tables.SECTIONS[token]
     star = r.star()
     r.optional()
-    r.begun = r.begun or not r.package  # no preamble has a heading
+    r.begun = r.begun or not (r.classed or r.package)  # without a class there may be no \\begin{document}
     r.numbers.current = ("section", "")
     if not star:
         counter = (

@@ -31,6 +31,8 @@ from pile_curate.extract.latex_tokens import (
     source_of,
 )
 
+_AMS_ENDS = re.compile(r"\\end[A-Za-z]+")
+
 
 @dataclass(frozen=True, slots=True)
 class TextOptions:
@@ -62,7 +64,7 @@ class Renderer(Frames):
         self.title = ""
         self.abstract = ""
         self.begun = False
-        self.ended = False
+        self.ended = self.classed = False
         self.german = self.ligatures = False
         self.only: set[str] | None = None
         self.theorems = dict(tables.THEOREMS)
@@ -78,6 +80,8 @@ class Renderer(Frames):
         self.acronyms: dict[str, list[str]] = {}
         self.lines = False
         self.capital_references = False
+        self.amstex: set[str] = set()
+        """Which of AMS-TeX's ends (``\\endtitle``) the files hold; without it, nothing is open up to one."""
 
     # -- the loop
 
@@ -317,6 +321,7 @@ class Renderer(Frames):
         if times:
             self.charge(2 * len(source))
         self.stack.append(FILE_END)
+        self.amstex.update(_AMS_ENDS.findall(source))
         self.push(self.lexer.tokens(source))
         self.depth += 1
         return True
@@ -344,6 +349,7 @@ def render(
     renderer = Renderer(load, options, budget or 3_000_000 + 20 * len(source), labels or {})
     renderer.begun = "\\begin{document}" not in source and "\\documentclass" not in source
     renderer.plain_footnotes = renderer.begun and "\\documentstyle" not in source
+    renderer.amstex.update(_AMS_ENDS.findall(source))
     renderer.push(renderer.lexer.tokens(source))
     renderer.run()
     return renderer.finish(), renderer
