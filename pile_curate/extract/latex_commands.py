@@ -10,8 +10,9 @@ from pile_curate.extract import latex_front as front
 from pile_curate.extract import latex_references as references
 from pile_curate.extract import latex_tables as tables
 from pile_curate.extract.latex_accents import greek
-from pile_curate.extract.latex_blocks import HARD
+from pile_curate.extract.latex_blocks import GONE, HARD
 from pile_curate.extract.latex_environments import begin, discard, end, start_document
+from pile_curate.extract.latex_macros import Macro
 from pile_curate.extract.latex_math import inline
 from pile_curate.extract.latex_stack import plain
 from pile_curate.extract.latex_tokens import PAR, RAW
@@ -149,6 +150,38 @@ def _numberwithin(r: Renderer, token: str) -> None:
         r.numbers.within[inner] = outer
 
 
+def _harvmac_title(r: Renderer, token: str) -> None:
+    r"""Read ``\Title{preprint number}{title}``; in other styles there is one argument."""
+    first = r.argument()
+    r.skip_space()
+    if r.peek() != "{":
+        r.push(["{", *first, "}"])
+    front.title(r, "\\title")
+
+
+def _harvmac_equation(r: Renderer, token: str) -> None:
+    r"""Read ``\eqn\name{formula}``, a display that ``\name`` refers to from then on."""
+    name = r.name()
+    r.skip_space()
+    if r.peek() == "{":
+        r.pop()
+        number = r.numbers.step("equation", "equation")
+        r.display(r.formula("}"))
+        r.define(name, Macro([RAW + f"({number})"]))
+
+
+def _harvmac_reference(r: Renderer, token: str) -> None:
+    r"""Drop ``\lref\name{bibliography}``; ``\name`` is a citation."""
+    name = r.name()
+    r.argument()
+    r.define(name, Macro(["\\cite", "{", RAW + name[1:], "}"]))
+
+
+def _references(r: Renderer, token: str) -> None:
+    r.drop("m")
+    r.out.append(GONE)
+
+
 def _alias_counter(r: Renderer, token: str) -> None:
     name, of = r.words(), r.words()
     r.numbers.theorem(name, of, "")
@@ -189,7 +222,12 @@ _TABLE: tuple[tuple[Handler, str], ...] = (
     (_forget("o"), r"tikz"),
     (_diagram, r"xymatrix"),
     (references.item, r"item itemitem"),
-    (front.title, r"title icmltitle Title papertitle"),
+    (front.title, r"title icmltitle papertitle"),
+    (_harvmac_title, r"Title"),
+    (front.harvmac_section, r"newsec subsec subsubsec"),
+    (_harvmac_equation, r"eqn"),
+    (_harvmac_reference, r"lref nref REF"),
+    (_references, r"refs refmark"),
     (front.abstract, r"abstract Abstract abstracts"),
     (references.label, r"label"),
     (references.cite, r"cite"),

@@ -86,8 +86,9 @@ def document_class(r: Renderer, token: str) -> None:
     r.words()
     r.optional()
     r.german = "german" in given
-    r.begun = r.begun and r.classed  # a class in the middle of a text is an example
-    r.classed = True
+    if r.begun and sum(map(len, r.out[:500])) > 400:
+        return  # a class in the middle of a text is an example
+    r.begun, r.classed = False, True
 
 
 def new_register(r: Renderer, token: str) -> None:

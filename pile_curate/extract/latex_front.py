@@ -15,11 +15,32 @@ if TYPE_CHECKING:
     from pile_curate.extract.latex_text import Renderer
 
 
+_STOPS = frozenset(
+    (
+        PAR,
+        "\\par",
+        "\\begin",
+        "\\section",
+        "\\maketitle",
+        "\\abstract",
+        "\\author",
+        "\\bigskip",
+        "\\medskip",
+        "\\vskip",
+    )
+)
+"""What ends an argument in plain TeX's form at the latest."""
+
+
 def title(r: Renderer, token: str) -> None:
     """Keep the title."""
     if not ams(r, "\\title", lambda text: set_title(r, text)):
         r.optional()
-        r.capture_argument(lambda text: set_title(r, text))
+        r.skip_space()
+        if r.peek() in ("{", "}"):
+            r.capture_argument(lambda text: set_title(r, text))
+        else:
+            r.capture(to_paragraph_end(r), lambda text: set_title(r, text))
 
 
 def set_title(r: Renderer, text: str) -> None:
@@ -49,8 +70,12 @@ def abstract(r: Renderer, token: str) -> None:
         else:
             r.abstract = r.abstract or text
 
-    if not ams(r, "\\abstract", write):
+    if ams(r, "\\abstract", write):
+        return
+    if r.peek() == "{":
         r.capture_argument(write)
+    else:
+        r.out.append(f"{PAR}{HEAD}2Abstract{PAR}")
 
 
 def front_matter(r: Renderer, token: str) -> None:
@@ -62,7 +87,11 @@ def front_matter(r: Renderer, token: str) -> None:
     if not ams(r, token, discard):
         while r.peek().startswith("[") and r.optional() is not None:
             pass
-        r.capture_argument(discard)
+        r.skip_space()
+        if r.peek() == "{":
+            r.capture_argument(discard)
+        else:
+            to_paragraph_end(r)
 
 
 def end_named(r: Renderer, token: str) -> None:
@@ -79,13 +108,28 @@ def head(r: Renderer, token: str) -> None:
         r.capture_argument(r.heading(rank))
 
 
+def harvmac_section(r: Renderer, token: str) -> None:
+    """Write a heading of harvmac."""
+    r.numbers.step("section" if token == "\\newsec" else "subsection", "section")
+    r.capture_argument(r.heading(2 if token == "\\newsec" else 3))
+
+
+def to_paragraph_end(r: Renderer) -> list[str]:
+    """Take the tokens up to the paragraph's end: an argument in plain TeX's form."""
+    tokens: list[str] = []
+    depth = 0
+    while one := r.peek():
+        depth += (one == "{") - (one == "}")
+        if depth < 0 or (not depth and one in _STOPS) or len(tokens) > 300:
+            break
+        tokens.append(r.pop())
+    return tokens
+
+
 def begin_section(r: Renderer, token: str) -> None:
     """Write plain TeX's heading, which the paragraph's end ends."""
     r.skip_space()
-    tokens: list[str] = []
-    while (one := r.pop()) and one not in (PAR, "\\par"):
-        tokens.append(one)
-    r.capture(tokens, r.heading(2))
+    r.capture(to_paragraph_end(r), r.heading(2))
 
 
 def proclaim(r: Renderer, token: str) -> None:

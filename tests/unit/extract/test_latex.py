@@ -107,6 +107,12 @@ PLAIN = [
     ("\\proclaim Theorem 1. All is water.\\par\nText", "Theorem 1. All is water.\n\nText"),
     ("\\topmatter\\title Sea\\endtitle\\author N. One\\endauthor\\endtopmatter\\document Deep.\\enddocument", "Sea\n\nDeep."),
     ("\\proclaim{Lemma 2} Wet.\\endproclaim \\demo{Proof} Dry.\\enddemo", "Lemma 2. Wet.\n\nProof. Dry."),
+    (
+        "\\input harvmac\n\\Title{NBI-1}{\\vbox{\\centerline{Deep Water}}}\\lref\\one{A. B, Nucl. 1}\\newsec{Tides}"
+        "As in \\refs{\\one}, we have \\eqn\\wave{a=b,} and \\wave\\ holds \\one.\\listrefs\\bye",
+        "Deep Water\n\nTides\n\nAs in, we have\n$$a=b,$$\nand (1) holds.",
+    ),
+    ("\\title Deep Water\n\n\\author A. B.\n\n\\abstract We float.\n\nText", "Deep Water\n\nAbstract\n\nWe float.\n\nText"),
     ("\\beginsection 1. Tides\n\nHigh and low.", "1. Tides\n\nHigh and low."),
 ]  # fmt: skip
 
