@@ -26,96 +26,83 @@ def _specs(lines: str) -> dict[str, str]:
 
 
 DROPPED = _specs("""
-:maketitle tableofcontents listoffigures listoftables printindex printbibliography clearpage newpage cleardoublepage
-:noindent indent par@ centering raggedright raggedleft flushbottom raggedbottom sloppy fussy frenchspacing
-:nonfrenchspacing onecolumn columnbreak newblock allowbreak goodbreak filbreak leavevmode strut null xspace ignorespaces
-:ignorespacesafterend unskip hfill hfil vfill vfil hss vss hrulefill dotfill hrule hline toprule midrule bottomrule
-:maketitlesupplementary appendixpage balance nocite@ qedhere FloatBarrier onlinecite@ selectfont normalfont twocolumn@
-:IEEEpeerreviewmaketitle IEEEraisesectionheading@ frontmatter@ mainmatter@ backmatter@ makeindex makeglossary
-:AtEndOfPackage nopagebreak@ footnotesep protect@ endlinechar tracingall nolinenumbers internallinenumbers itshape bfseries
-:smallskip medskip bigskip smallbreak medbreak bigbreak break nobreak eject vfootnote endgraf@ bye@ supereject phantomsection
-:nonumber notag displaylimits nolimits newline@ linebreak@ pagebreak@ tightlist itemsep parskip@ doublespacing onehalfspacing
-:singlespacing normalsize small footnotesize scriptsize tiny large Large LARGE huge Huge NoBlackBoxes TagsOnRight TagsOnLeft
-:NoRunningHeads endtopmatter topmatter nologo printtitle printauthors firstpageno@ widowpenalty@ pdfoutput@ maketitlepage
-m:label index glossary vspace hspace pagestyle thispagestyle pagenumbering bibliographystyle bibliography input@ nocite hbadness@
-m:addbibresource graphicspath hyphenation listfiles@ setstretch linespread graphicspath@ DeclareGraphicsExtensions selectlanguage
-m:usetikzlibrary tikzset pgfplotsset lstset captionsetup hypersetup geometry sisetup institute@ phantom hphantom vphantom
-m:institute authorrunning titlerunning shorttitle shortauthors shortauthor runningauthor runningtitle runninghead authorrunninghead
-m:titlerunninghead lefthead righthead markright pacs subjclass@ MSC msc PACS preprint journal volume pubyear received accepted revised
-m:dedicated@ urladdr curraddr email@ corresp affiliations affilOne correspondingauthor cortext@ fntext@ ead@ orcid orcidID ORCID
-m:copyrightyear acmYear acmVolume acmNumber acmArticle acmMonth acmDOI acmISBN acmPrice acmConference@ setcopyright acmJournal
-m:citestyle acmSubmissionID offprints ccsdesc@ authornote@ authorcontributions@ corref@ keywords@ keyword Keywords@ KEYWORDS IEEEkeywords@
-m:includeonly documentstyle@ usepackage@ RequirePackage@ CJKfamily fontsize@ enlargethispage newcounter@ refstepcounter stepcounter
-m:bibdata bibcite allowdisplaybreaks@ crefname@ hypertarget@ alph arabic roman Roman Alph fnsymbol value usefont@ bibinfo@
-m:cline cmidrule@ special makebox@ Url@ eject@ hbox@ cleverefname newlength addtocontents@ newsavebox usebox lstinputlisting@ inputminted@
-m:verbatiminput VerbatimInput@ footnotemark@ received@ startpage endpage issue ArticleNumber dates date submitted doi DOI eid jvol
-m:affil@ pubnote cslist numberwithin@ endnote@ slugcomment keywordname note@ setkeys@ newtcolorbox@ tcbset IfFileExists@ markleft@
-m:hangcaption ProvidesPackage@ setmainfont@ setsansfont@ setmonofont@ setCJKmainfont@ NeedsTeXFormat@ pdfinfo pdfcatalog eqlabel
-m:includepdf@ tikzexternalize@ tikzstyle@ authorblockA@ IEEEauthorblockA@ IEEEmembership@ IEEEcompsocitemizethanks@ IEEEspecialpapernotice
-m:tocauthor toctitle mainmatterm@ Submitted Accepted Received Revised Published paperid@ supplementarymaterial@ vol AtBeginDocument@
-mm:setlength addtolength setcounter addtocounter counterwithin numberwithin counterwithout settowidth settoheight markboth
-mm:definecolor@ pdfbookmark@ newtheoremstyle@ fancyhf@ DeclareMathSymbol@ rule@ SetKwInOut SetKwInput SetKwFunction
-mm:SetKwData SetKw resizebox@ externaldocument@ setbeamertemplate@ newcolumntype@ setbeamercolor usebeamerfont@ hyperdef@ inst@
-mm:fontencoding@ newacronym@ DeclareUnicodeCharacter pgfmathsetmacro DeclareBibliographyDriver titlespacing@ bibfield@ addtokomafont
-mm:pgfmathtruncatemacro aliascntresetthe@ setkomafont AfterEndEnvironment BeforeBeginEnvironment apptocmd@ pretocmd@ colorlet hyperlink@
-mmm:addcontentsline addtocontents3@ setmathfont3@ SetMathAlphabet3@ definecolor DeclareMathDelimiter3@ feynmandiagram3@
-mmmm:DeclareMathSymbol DeclareSymbolFont4@ mathchoice4@ apptocmd pretocmd
-mmmmm:DeclareFontShape4@ DeclareSymbolFont fontfamily5@ patchcmd
-mmmmmm:DeclareFontShape SetSymbolFont6@
-om:usepackage RequirePackage documentclass documentstyle LoadClass PassOptionsToPackage2@ fancyhead fancyfoot lhead rhead chead cfoot lfoot
-om:rfoot includegraphics@ ProvidesPackage ProvidesClass NeedsTeXFormat newtheoremstylex@ affil affiliation altaffiliation address
-om:email ead urlstyle2@ homepage collaboration keywords Keywords altaffilmark altaffiltext2@ authorblockN2@ IEEEauthorblockA
-om:setmainfont setsansfont setmonofont setCJKmainfont lstinputlisting VerbatimInput includepdf tikzexternalize IEEEmembership
-om:subjclass dedicatory thanks thanksref orcidlink corref fnref tnotetext fntext cortext tnoteref authorref nomenclature ccsdesc authornote
-om:setmathfont acmBadge tcbuselibrary usepgfplotslibrary crefalias2@ linebreak2@ setdefaultlanguage setotherlanguage subcaptionsetup
-om:ExecuteBibliographyOptions bibliographyunit2@ Affil affils fancyheadoffset setotherlanguages inst institution
-mo:newcounter newtcolorbox2@
-omm:inputminted affiliations3@ newtcolorbox DeclareFieldFormat lstdefinestyle2@ newtcbox@ shortauthor2@ definechangesauthor bibinfo
-mm:lstdefinestyle lstdefinelanguage@ ccode titlecontents@ AddToHook altaffiltext affaddr2@ acmConference2@ DeclareRobustCommandx@ newdimen2@
-ommm:acmConference
-mmmmm:titleformat@ newtheoremstyle@
-*om:includesvg pgfimage includegraphics epsfig psfig epsfbox plotone plotfiddle@
-*mm:plottwo
-*o:linebreak
-o:pagebreak nopagebreak newline footnotemark allowdisplaybreaks twocolumn IEEEPARstart@ tikzsetnextfilename@ item@ bigskipamount@
-*om:DeclareCaptionFormat@ addbibresource2@ bibliography2@
-*mmmm:titlespacing
-*mommmmm:titleformat
-omm:rule
-*m:vspace hspace
-om:rule2@ setminted newminted@ newmint@ mint@ vspace@ mdfsetup tcbset2@ tikzstyle3@ renewbibmacro@ DefineBibliographyStrings@
-m:nocite theoremstyle tablenotemark hyphenation
-omm:fcolorbox
-om:rowcolor cellcolor rotatebox bibitem
-ooom:parbox
-oo:makebox framebox
-moo:raisebox
-mo:scalebox
-*mm:resizebox
-mm:multicolumn fontsize DeclareAcronym newglossaryentry tablenotetext
-omom:multirow
-pom:cmidrule
-mmmm:usefont
-o:lettrine
-d:overfullrule
-moom:setbeamertemplate
-mom:newcolumntype
-om:textcolor color colorbox pagecolor
-m:fontshape fontseries fontfamily fontencoding newgeometry thispdfpagelabel
-mm:aliascntresetthe2@
-mmmmmmmmm:newtheoremstyle
-d:vskip hskip kern mkern mskip moveleft moveright raise lower baselineskip lineskip parskip parindent hsize vsize hoffset voffset
-d:textwidth textheight topmargin oddsidemargin evensidemargin headheight headsep footskip marginparwidth columnsep tolerance
-d:pretolerance hbadness vbadness hfuzz vfuzz widowpenalty clubpenalty interlinepenalty brokenpenalty penalty magnification
-d:leftskip rightskip abovedisplayskip belowdisplayskip topskip parfillskip pageno looseness hangindent hangafter footnotesep
-d:arraycolsep tabcolsep arrayrulewidth itemsep topsep partopsep parsep leftmargin itemindent labelsep labelwidth pdfoutput
-d:hyphenpenalty exhyphenpenalty predisplaypenalty postdisplaypenalty overfullrule mathsurround abovedisplayshortskip binoppenalty
-d:belowdisplayshortskip floatsep textfloatsep intextsep jot unitlength fboxsep fboxrule smallskipamount medskipamount relpenalty
-d:bigskipamount delimitershortfall emergencystretch showboxdepth errorcontextlines pagewidth pageheight hcorrection vcorrection
-d:pdfpagewidth pdfpageheight paperwidth paperheight columnseprule doublerulesep linewidth@ marginparsep marginparpush lineskiplimit
+: maketitle tableofcontents listoffigures listoftables printindex printbibliography clearpage newpage
+: cleardoublepage noindent indent centering raggedright raggedleft flushbottom raggedbottom sloppy
+: fussy frenchspacing nonfrenchspacing onecolumn columnbreak newblock allowbreak goodbreak filbreak
+: leavevmode strut null xspace ignorespaces ignorespacesafterend unskip hfill hfil vfill vfil hss vss
+: hrulefill dotfill hrule hline toprule midrule bottomrule maketitlesupplementary appendixpage balance
+: qedhere FloatBarrier selectfont normalfont IEEEpeerreviewmaketitle makeindex makeglossary
+: AtEndOfPackage footnotesep endlinechar tracingall nolinenumbers internallinenumbers itshape bfseries
+: smallskip medskip bigskip smallbreak medbreak bigbreak break nobreak eject vfootnote supereject
+: phantomsection nonumber notag displaylimits nolimits tightlist itemsep doublespacing onehalfspacing
+: singlespacing normalsize small footnotesize scriptsize tiny large Large LARGE huge Huge NoBlackBoxes
+: TagsOnRight TagsOnLeft NoRunningHeads endtopmatter topmatter nologo printtitle printauthors
+: maketitlepage
+m: label index glossary vspace hspace pagestyle thispagestyle pagenumbering bibliographystyle
+m: bibliography nocite addbibresource graphicspath hyphenation setstretch linespread
+m: DeclareGraphicsExtensions selectlanguage usetikzlibrary tikzset pgfplotsset lstset captionsetup
+m: hypersetup geometry sisetup phantom hphantom vphantom institute authorrunning titlerunning
+m: shorttitle shortauthors shortauthor runningauthor runningtitle runninghead authorrunninghead
+m: titlerunninghead lefthead righthead markright pacs MSC msc PACS preprint journal volume pubyear
+m: received accepted revised urladdr curraddr corresp affiliations affilOne correspondingauthor orcid
+m: orcidID ORCID copyrightyear acmYear acmVolume acmNumber acmArticle acmMonth acmDOI acmISBN acmPrice
+m: setcopyright acmJournal citestyle acmSubmissionID offprints keyword KEYWORDS includeonly CJKfamily
+m: enlargethispage refstepcounter stepcounter bibdata bibcite alph arabic roman Roman Alph fnsymbol
+m: value cline special cleverefname newlength newsavebox usebox verbatiminput startpage endpage issue
+m: ArticleNumber dates date submitted doi DOI eid jvol pubnote cslist slugcomment keywordname tcbset
+m: hangcaption pdfinfo pdfcatalog eqlabel IEEEspecialpapernotice tocauthor toctitle Submitted Accepted
+m: Received Revised Published vol theoremstyle tablenotemark fontshape fontseries fontfamily
+m: fontencoding newgeometry thispdfpagelabel
+mm: setlength addtolength setcounter addtocounter counterwithin numberwithin counterwithout settowidth
+mm: settoheight markboth SetKwInOut SetKwInput SetKwFunction SetKwData SetKw setbeamercolor
+mm: DeclareUnicodeCharacter pgfmathsetmacro DeclareBibliographyDriver addtokomafont pgfmathtruncatemacro
+mm: setkomafont AfterEndEnvironment BeforeBeginEnvironment colorlet lstdefinestyle ccode AddToHook
+mm: altaffiltext multicolumn fontsize DeclareAcronym newglossaryentry tablenotetext
+mmm: addcontentsline definecolor
+mmmm: DeclareMathSymbol apptocmd pretocmd usefont
+mmmmm: DeclareSymbolFont patchcmd
+mmmmmm: DeclareFontShape
+om: usepackage RequirePackage documentclass documentstyle LoadClass fancyhead fancyfoot lhead rhead
+om: chead cfoot lfoot rfoot ProvidesPackage ProvidesClass NeedsTeXFormat affil affiliation
+om: altaffiliation address email ead homepage collaboration keywords Keywords altaffilmark
+om: IEEEauthorblockA setmainfont setsansfont setmonofont setCJKmainfont lstinputlisting VerbatimInput
+om: includepdf tikzexternalize IEEEmembership subjclass dedicatory thanks thanksref orcidlink corref
+om: fnref tnotetext fntext cortext tnoteref authorref nomenclature ccsdesc authornote setmathfont
+om: acmBadge tcbuselibrary usepgfplotslibrary setdefaultlanguage setotherlanguage subcaptionsetup
+om: ExecuteBibliographyOptions Affil affils fancyheadoffset setotherlanguages inst institution setminted
+om: mdfsetup rowcolor cellcolor rotatebox bibitem textcolor color colorbox pagecolor
+mo: newcounter scalebox
+omm: inputminted newtcolorbox DeclareFieldFormat definechangesauthor bibinfo rule fcolorbox
+ommm: acmConference
+*om: includesvg pgfimage includegraphics epsfig psfig epsfbox plotone
+*mm: plottwo resizebox
+*o: linebreak
+o: pagebreak nopagebreak newline footnotemark allowdisplaybreaks twocolumn lettrine
+*mmmm: titlespacing
+*mommmmm: titleformat
+*m: vspace hspace
+ooom: parbox
+oo: makebox framebox
+moo: raisebox
+omom: multirow
+pom: cmidrule
+d: overfullrule vskip hskip kern mkern mskip moveleft moveright raise lower baselineskip lineskip
+d: parskip parindent hsize vsize hoffset voffset textwidth textheight topmargin oddsidemargin
+d: evensidemargin headheight headsep footskip marginparwidth columnsep tolerance pretolerance hbadness
+d: vbadness hfuzz vfuzz widowpenalty clubpenalty interlinepenalty brokenpenalty penalty magnification
+d: leftskip rightskip abovedisplayskip belowdisplayskip topskip parfillskip pageno looseness hangindent
+d: hangafter footnotesep arraycolsep tabcolsep arrayrulewidth itemsep topsep partopsep parsep
+d: leftmargin itemindent labelsep labelwidth pdfoutput hyphenpenalty exhyphenpenalty predisplaypenalty
+d: postdisplaypenalty mathsurround abovedisplayshortskip binoppenalty belowdisplayshortskip floatsep
+d: textfloatsep intextsep jot unitlength fboxsep fboxrule smallskipamount medskipamount relpenalty
+d: bigskipamount delimitershortfall emergencystretch showboxdepth errorcontextlines pagewidth
+d: pageheight hcorrection vcorrection pdfpagewidth pdfpageheight paperwidth paperheight columnseprule
+d: doublerulesep marginparsep marginparpush lineskiplimit
+moom: setbeamertemplate
+mom: newcolumntype
+mmmmmmmmm: newtheoremstyle
 """)
-"""Commands without text of their own. (A name with ``@`` at its end only keeps a place.)"""
-DROPPED = {name: spec for name, spec in DROPPED.items() if not name.endswith("@")}
+"""Commands without text of their own."""
 
 MATH_ENVIRONMENTS = frozenset(
     """equation align gather multline eqnarray displaymath math flalign alignat xalignat xxalignat dmath dgroup
@@ -141,10 +128,10 @@ TABLES = frozenset(
 )
 DROPPED_ENVIRONMENTS = frozenset(
     """tikzpicture picture pspicture pgfpicture thebibliography references biblist bibdiv CCSXML feynmandiagram
-    overpic keyword frontmatter@ psfrags asy mfpic feynman fmffile fmfgraph fmfgraph* forest circuitikz
-    axis tikzcd CD prooftree bibliography titlepage@ rcases@ IEEEkeywords keywords keyword* nomenclature pspicture* scope
-    msc dot2tex gnuplot lpic pagecolor opening@ filecontents authorlist affiliations affils affil sidewaysgraph
-    highlights AMS MSCcodes ccode JEL pgfonlayer tikz knitrout animateinline btUnit bibunit CJK@ IEEEbiography
+    overpic keyword psfrags asy mfpic feynman fmffile fmfgraph fmfgraph* forest circuitikz
+    axis tikzcd CD prooftree bibliography IEEEkeywords keywords keyword* nomenclature pspicture* scope
+    msc dot2tex gnuplot lpic pagecolor filecontents authorlist affiliations affils affil sidewaysgraph
+    highlights AMS MSCcodes ccode JEL pgfonlayer tikz knitrout animateinline btUnit bibunit IEEEbiography
     IEEEbiographynophoto biography authorinfo history""".split()
 )
 """Environments without prose: pictures, bibliographies, keywords, lives of authors."""
