@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pile_curate.sources.arxiv import ArxivSource
 from pile_curate.sources.base import SourceFormat
 from pile_curate.sources.code import CodeSource
 from pile_curate.sources.dm_mathematics import DmMathematicsSource
@@ -49,5 +50,6 @@ SOURCES: Mapping[str, SourceFormat] = {
     "ubuntu_irc": UbuntuIrcSource(),
     "mail": MailSource(),
     "pdf": PdfSource(),
+    "arxiv": ArxivSource(),
 }
 """Format name, as recipes write it, to its one instance. Adding a source is one file and one line here."""

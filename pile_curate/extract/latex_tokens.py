@@ -1,0 +1,236 @@
+r"""Cut TeX source into tokens: control sequences, braces, runs of text, paragraph ends, verbatim material.
+
+A token is a string whose first character says what it is, so that no object is made for a token:
+
+- ``\name`` or ``\'``: a control sequence (``\ `` also stands for an escaped line end);
+- ``{ } $ & ^ _ ~``: the character that TeX gives a meaning; ``#1``, ``##1``: a parameter;
+- ``\n\n``: the end of a paragraph (``PAR``);
+- ``\0`` and a letter: what the lexer or the expander notes (``VERBATIM``, ``RAW`` …), followed by its text;
+- anything else: a run of text with its spaces and single line ends, as long as it goes.
+
+Comments go here, as TeX drops them: with the line end and the next line's indentation. Verbatim environments,
+``\verb`` and the addresses in ``\url`` and ``\href`` must be taken out here as well, because in them ``%``, ``$``
+and ``\`` are letters. One pass, linear: after The TeXbook, chapters 7 and 8.
+"""
+
+from __future__ import annotations
+
+import re
+
+PAR = "\n\n"
+NOTE = "\0"
+VERBATIM, RAW, FILE_END, NO_VALUE, PRIMITIVE = "\0v", "\0r", "\0e", "\0n", "\0p"
+COMBINE, CLOSE_ENV, CODE = "\0c", "\0x", "\0k"
+
+_SPECIAL = r"\\{}$&#^_~%"
+_TEXT = rf"(?P<text>(?:[^{_SPECIAL}\n]+|\n(?![ \t]*\n))+)"
+_REST = (
+    r"|(?P<par>\n(?:[ \t]*\n)+[ \t]*)|(?P<comment>%[^\n]*(?:\n[ \t]*)?)|(?P<one>[{}$&^_~])|(?P<param>\#+\d?)"
+)
+_LEX = re.compile(_TEXT + r"|(?P<cs>\\(?:[A-Za-z]+|[\s\S]|\Z))" + _REST)
+_LEX_AT = re.compile(_TEXT + r"|(?P<cs>\\(?:[A-Za-z@]+|[\s\S]|\Z))" + _REST)
+
+CODE_ENVIRONMENTS = frozenset(
+    """verbatim verbatim* Verbatim Verbatim* BVerbatim LVerbatim lstlisting minted alltt spverbatim pyverbatim
+    code verbatimtab listing-code SaveVerbatim VerbatimOut pycode Python R Sinput Soutput Scode lisp haskell
+    comment filecontents filecontents* Schunk""".split()
+) - {"code", "R", "Python", "Schunk", "alltt", "lisp", "haskell"}
+"""Environments whose content is no TeX. Names that papers also use for other things are left out."""
+
+_DROPPED = frozenset(("comment", "filecontents", "filecontents*", "VerbatimOut", "SaveVerbatim"))
+_BEGIN = re.compile(r"[ \t]*\{([A-Za-z]+\*?)\}")
+_NEW_CODE = re.compile(
+    r"[ \t]*(?:\[[^\]\n]{0,200}\])?[ \t]*\{\\?([A-Za-z]+)\}(?:[ \t]*\{([A-Za-z]+)\})?(?:[ \t]*\{([^{}\n]{0,300})\})?"
+)
+_URL = re.compile(r"[ \t]*(?:\[[^\]\n]{0,200}\])?[ \t]*\{([^{}\n]*(?:\{[^{}\n]*\}[^{}\n]*)*)\}")
+_OPTIONS = re.compile(r"[ \t]*(?:\[[^\]\n]*(?:\n[^\]\n]+){0,20}\])?")
+_SHORT = re.compile(r"[ \t]*\{?\\(.)\}?")
+_URL_COMMANDS = frozenset(("\\url", "\\path", "\\nolinkurl", "\\href", "\\burl", "\\urlstyle"))
+_VERB = frozenset(("\\verb", "\\lstinline", "\\Verb", "\\mintinline"))
+_BARE = re.compile(r"\*?[ \t]*(?:\[[^\]\n]*\])?[ \t]*")
+
+
+class Lexer:
+    """Tokenize the files of one document; what one file says of verbatim environments holds in the next."""
+
+    def __init__(self) -> None:
+        self.code = set(CODE_ENVIRONMENTS)
+        self.dropped = set(_DROPPED)
+        self.short = ""
+
+    def tokens(self, source: str, *, package: bool = False) -> list[str]:
+        r"""Return the tokens of a file; in a ``package`` ``@`` is a letter from the start.
+
+        >>> Lexer().tokens("a\\emph{b} % note\n  $c$")
+        ['a', '\\emph', '{', 'b', '}', ' ', '$', 'c', '$']
+        """
+        out: list[str] = []
+        append = out.append
+        match = (_LEX_AT if package else _LEX).match
+        at, end = 0, len(source)
+        hook = self._hook
+        while at < end:
+            found = match(source, at)
+            if found is None:  # cannot be: every character is in one of the classes
+                at += 1
+                continue
+            kind = found.lastgroup
+            at = found.end()
+            if kind == "text":
+                text = found[0]
+                if self.short and any(mark in text for mark in self.short):
+                    at = self._short_verbs(source, found.start(), at, out)
+                else:
+                    append(text)
+            elif kind == "cs":
+                name = found[0]
+                if name == "\\begin" or name in _HOOKED:
+                    at = hook(name, source, at, out)
+                elif name == "\\makeatletter":
+                    match = _LEX_AT.match
+                elif name == "\\makeatother":
+                    match = _LEX.match
+                else:
+                    append("\\ " if name == "\\\n" or name == "\\\t" or name == "\\" else name)
+            elif kind == "par":
+                append(PAR)
+            elif kind == "comment":
+                if source.startswith("\n", at):
+                    at += 1
+                    append(PAR)
+            else:
+                append(found[0])
+        return out
+
+    def _hook(self, name: str, source: str, at: int, out: list[str]) -> int:
+        if name == "\\begin":
+            return self._begin(source, at, out)
+        if name in _URL_COMMANDS:
+            found = _URL.match(source, at)
+            out.append(name)
+            if found is None:
+                return at
+            address = re.sub(r"\\([%#&_~{}\\])", r"\1", found[1])
+            out += ("{", RAW + "".join(address.split()), "}")
+            return found.end()
+        if name in _VERB:
+            return self._verb(name, source, at, out)
+        if name in ("\\MakeShortVerb", "\\DefineShortVerb", "\\lstMakeShortInline"):
+            short = _SHORT.match(source, _BARE.match(source, at).end())  # type: ignore[union-attr]
+            if short and short[1] in '|"!+/':
+                self.short += short[1]
+            return short.end() if short else at
+        if name == "\\DeleteShortVerb":
+            self.short = ""
+            return at
+        new = _NEW_CODE.match(source, at)  # \lstnewenvironment, \newminted, \DefineVerbatimEnvironment, …
+        if new is None:
+            return at
+        environment = new[1]
+        if name == "\\newminted":
+            environment += "code"
+        self.code.add(environment)
+        if name in ("\\excludecomment",):
+            self.dropped.add(environment)
+        if name == "\\includecomment":
+            self.code.discard(environment)
+            self.dropped.discard(environment)
+        return new.end()
+
+    def _begin(self, source: str, at: int, out: list[str]) -> int:
+        found = _BEGIN.match(source, at)
+        if found is None or found[1] not in self.code or source.startswith("}", found.end()):
+            out.append("\\begin")
+            return at
+        closing = f"\\end{{{found[1]}}}"
+        start = found.end()
+        stop = source.find(closing, start)
+        if stop < 0:
+            out.append("\\begin")
+            self.code.discard(found[1])  # not again: a search to the end for each would be quadratic
+            return at
+        if found[1] not in self.dropped:
+            body = source[start:stop]
+            options = _OPTIONS.match(body)
+            start = options.end() if options else 0
+            if found[1] == "minted":
+                language = re.compile(r"[ \t]*\{[^{}\n]*\}").match(body, start)
+                start = language.end() if language else start
+            out.append(CODE + body[start:])
+        return stop + len(closing)
+
+    def _verb(self, name: str, source: str, at: int, out: list[str]) -> int:
+        bare = _BARE.match(source, at)
+        start = bare.end() if bare and name != "\\verb" else at + source.startswith("*", at)
+        if name == "\\mintinline":
+            language = re.compile(r"\{[^{}\n]*\}").match(source, start)
+            start = language.end() if language else start
+        mark = source[start : start + 1]
+        if not mark or mark.isspace() or mark.isalnum() or (mark == "{" and name == "\\verb"):
+            out.append(name)
+            return at
+        closing = "}" if mark == "{" else mark
+        line = source.find("\n", start)
+        stop = source.find(closing, start + 1, line if line >= 0 else len(source))
+        if stop < 0:
+            out.append(name)
+            return at
+        out.append(VERBATIM + source[start + 1 : stop])
+        return stop + 1
+
+    def _short_verbs(self, source: str, start: int, end: int, out: list[str]) -> int:
+        """Cut one ``|…|`` out of a run of text; the run goes on behind it."""
+        at = min(i for mark in self.short if (i := source.find(mark, start, end)) >= 0)
+        line = source.find("\n", at)
+        stop = source.find(source[at], at + 1, line if line >= 0 else len(source))
+        if at > start:
+            out.append(source[start:at])
+        if stop < 0:
+            out.append(source[at])
+            return at + 1
+        out.append(VERBATIM + source[at + 1 : stop])
+        return stop + 1
+
+
+_HOOKED = (
+    _URL_COMMANDS
+    | _VERB
+    | {
+        "\\MakeShortVerb",
+        "\\DefineShortVerb",
+        "\\lstMakeShortInline",
+        "\\DeleteShortVerb",
+        "\\lstnewenvironment",
+        "\\newminted",
+        "\\DefineVerbatimEnvironment",
+        "\\newverbatim",
+        "\\excludecomment",
+        "\\includecomment",
+    }
+)
+
+
+def is_control(token: str) -> bool:
+    """Say whether a token is a control sequence."""
+    return token[:1] == "\\"
+
+
+def source_of(tokens: list[str]) -> str:
+    r"""Write tokens as TeX again, with a space where a control word would swallow a letter.
+
+    >>> source_of(["\\alpha", "x", "^", "{", "2", "}"])
+    '\\alpha x^{2}'
+    """
+    out: list[str] = []
+    word = False
+    for token in tokens:
+        first = token[:1]
+        if first == NOTE:
+            token = token[2:] if token[:2] in (VERBATIM, RAW, PRIMITIVE) else ""
+            first = token[:1]
+        if word and (first.isalpha()):
+            out.append(" ")
+        out.append(token)
+        if token:
+            word = first == "\\" and token[-1:].isalpha()
+    return "".join(out)
