@@ -97,7 +97,11 @@ def test_pages_and_nonsense_are_refused(name):
 
 def test_members_of_several_streams_and_padding(tmp_path):
     file = tmp_path / "f"
-    two = gzip.compress(b"a" * 100, mtime=0) + gzip.compress(hashlib.shake_256(b"x").digest(200_000)) + bytes(512)
+    two = (
+        gzip.compress(b"a" * 100, mtime=0)
+        + gzip.compress(hashlib.shake_256(b"x").digest(200_000))
+        + bytes(512)
+    )
     file.write_bytes(two)
     assert checks.end_problem("a.gz", str(file)) == ""
     file.write_bytes(two[:-600])
