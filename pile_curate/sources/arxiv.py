@@ -112,7 +112,7 @@ class ArxivSource(SourceFormat):
         publisher="arXiv, from the S3 bucket s3://arxiv (requester pays)",
         where="https://info.arxiv.org/help/bulk_data_s3.html",
         licence="LicenseRef-arXiv-nonexclusive",
-        consent="tos",
+        consent="author",
         size="about 3 TB packed; about 1% of that is text",
         splits="one or more tars of 500 MB each; small files packed to 256 MB",
         example="**/arXiv_src_*.tar",
