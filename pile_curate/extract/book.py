@@ -135,6 +135,7 @@ class _Reader:
         self._sinks = [_Sink()]
         self._notes: list[tuple[str, str]] = []
         self._marks: dict[str, str] = {}
+        self._names: list[str] = []  # ids met since the last block was ended
         self._lists: list[int] = []  # -1 for bullets, else the last number
         self._marker = ""
         self._verse = self._cells = self._pre = self._heading = self._link = 0
@@ -203,6 +204,8 @@ class _Reader:
         if self._silent == 1 and types & _KEPT_TYPES:
             self._silent = 0
         entry.start, entry.name = len(self._inline), found.get("id", "")
+        if entry.name and len(self._names) < 8:
+            self._names.append(entry.name)
         if types & _NOTES and tag not in ("a", "span", "sup", "section"):
             entry.role = "note"
             self._sinks.append(_Sink(name=entry.name))
@@ -398,6 +401,7 @@ class _Reader:
             return
         text = "".join(self._inline)
         self._inline.clear()
+        names, self._names = self._names, []
         self._join = False
         for open_ in reversed(self._stack[-64:]):
             open_.start = 0
@@ -413,6 +417,9 @@ class _Reader:
             line = "\n".join(part.strip(" ") for part in _BLANKS.sub(" ", piece).split("\0")).strip(" \n")
             if not line or line.strip(" |") == "":
                 continue
+            mark = next((self._marks[name] for name in names if name in self._marks), "")
+            if mark and line.startswith(mark) and line[len(mark) : len(mark) + 1] in (" ", ".", ")"):
+                line = f"[{mark}] {line[len(mark) :].lstrip(' .)')}"  # a note that only its address tells
             if self._heading:
                 kind = "h"
             elif self._verse and kind == "p":

@@ -22,6 +22,9 @@ _DEFINITION = re.compile(r"^ {0,3}\[(?!\^)((?:[^\[\]\\]|\\.){1,500})\]:[ \t]*(?:
 _TITLE_ONLY = re.compile(r"^\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\))\s*$")
 _TOC = re.compile(r"^\s*(?:[*-]\s+TOC|\[TOC\]|\[\[_?TOC_?\]\]|\{:\s*toc\b.*\}|\$\{toc\})\s*$", re.I)
 _TOC_ITEM = re.compile(r"^\s*(?:[-*+]|[0-9]{1,9}[.)])\s+\[(?:[^\[\]]|\[[^\[\]]*\])*+\]\(#[^()\s]*\)\s*$")
+_CONTENTS = re.compile(
+    r"#*\s*(?:table of contents|contents|toc|目次|目录|inhalt|sommaire|índice|содержание):?\s*$", re.I
+)
 _CONTAINER = re.compile(r"^\s*:{3,}\s*(?:\{?([\w:-]+)\}?)?(.*)$")
 _ADMONITION = re.compile(r"^([ \t]*)(?:!!!|\?\?\?\+?|===!?\+?)[ \t]+([\w-]*)[^\"\n]*+(?:\"([^\"]*)\")?\s*$")
 _ALERT = re.compile(r"^(\s*>\s*)\[!(\w+)\][+-]?\s*(.*)$")
@@ -58,15 +61,15 @@ def markdown_text(source: str, options: MarkdownOptions = MarkdownOptions()) -> 
     return _Reader(source.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4).split("\n"), options).read()
 
 
-def first_heading(text: str) -> str:
-    """Return the text of the first heading of cleaned Markdown, ``""`` if it has none outside code."""
+def first_heading(text: str) -> tuple[int, str]:
+    """Return level and text of the first heading of cleaned Markdown; (0, "") if it has none outside code."""
     fence = ""
     for line in text.split("\n"):
         if opened := _FENCE.match(line):
             fence = "" if fence and opened[2].startswith(fence) else (fence or opened[2])
         elif not fence and (heading := _ATX.match(line)):
-            return _unclosed(heading[2] or "").strip("*_` ")
-    return ""
+            return len(heading[1]), _unclosed(heading[2] or "").strip("*_` ")
+    return 0, ""
 
 
 class _Reader:
@@ -120,6 +123,8 @@ class _Reader:
             if name in _HTML_BLOCKS or name in _RAW_BLOCKS:
                 return self._html(at, name)
         if self._is_noise(line):
+            if _TOC_ITEM.match(line):
+                self._drop_contents()
             return at + 1
         if self.options.mdx and _MODULE.match(line):
             while at < len(self.lines) and self.lines[at].strip():
@@ -164,6 +169,15 @@ class _Reader:
         return bool(
             _TOC.match(line) or _TOC_ITEM.match(line) or _ATTRIBUTES.match(line) or _TEMPLATE_LINE.match(line)
         )
+
+    def _drop_contents(self) -> None:
+        """Drop the heading above a table of contents that goes."""
+        self._end_prose()
+        at = len(self.out) - 1
+        while at >= 0 and not self.out[at]:
+            at -= 1
+        if at >= 0 and _CONTENTS.match(self.out[at]):
+            del self.out[at:]
 
     def _label(self, text: str) -> str:
         text = text.replace("-", " ").strip()

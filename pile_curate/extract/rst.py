@@ -118,6 +118,7 @@ class _Blocks:
         self.document, self.depth = document, depth
         self.out: list[str] = []
         self.at = 0
+        self.entry = -1  # how many blocks there were after the last entry of a field or option list
 
     def read(self) -> list[str]:
         """Read all lines, block by block."""
@@ -169,7 +170,7 @@ class _Blocks:
         elif (found := _OPTION.match(line)) and (found[2] or self._peek(1).startswith("  ")):
             self.at += 1
             body = "\n\n".join(self._sub([found[2] or "", *self._indented()]))
-            self._add(f"- `{found[1]}`: {_hung(body, 2)}")
+            self._entry(f"- `{found[1]}`: {_hung(body, 2)}")
         elif self._peek(1).startswith(" ") and not line.endswith("::") and not line.startswith("::"):
             self.at += 1
             body = "\n\n".join(self._sub(self._indented()))
@@ -311,11 +312,15 @@ class _Blocks:
             label = _RETURNS[kind] + (f" `{rest}`" if rest else "")
         else:
             label = self.document.inline(name)
-        line = f"- {label}: {body}" if body else f"- {label}"
-        if self.out and self.out[-1].startswith("- ") and self.lines[self.at - 1]:
+        self._entry(f"- {label}: {body}" if body else f"- {label}")
+
+    def _entry(self, line: str) -> None:
+        """Add an entry of a field or option list, directly below the one before."""
+        if self.entry == len(self.out) and self.out:
             self.out[-1] += f"\n{line}"
         else:
             self._add(line)
+        self.entry = len(self.out)
 
     def _explicit(self, line: str) -> None:
         self.at += 1

@@ -45,7 +45,7 @@ def directive_blocks(name: str, argument: str, body: list[str], document: Docume
     if name == "math":
         return [f"$$\n{formula}\n$$"] if (formula := "\n".join([argument, *content]).strip()) else []
     if name in VERSIONS:
-        version, _, rest = argument.partition(" ")
+        version, rest = (argument.split(None, 1) + ["", ""])[:2]
         inner = sub(([rest] if rest else []) + ([""] if rest and content[:1] == [""] else []) + content)
         if name == "deprecated-removed":
             inner = sub([rest.partition(" ")[2], *content])

@@ -96,9 +96,9 @@ class DocsSource(SourceFormat):
             shown = markdown_text(text, MarkdownOptions(plain, options.links, options.alt_texts, mdx))
         if not shown.strip():
             return [Reject("no_text", raw.rel, raw.record, key=key, raw_bytes=size)]
-        heading = first_heading(shown if options.markup == "keep" else _marked(text, kind_of_file))
+        level, heading = first_heading(shown if options.markup == "keep" else _marked(text, kind_of_file))
         title = facts.pop("title", "") or heading
-        if title and not heading:
+        if title != heading and level != 1:
             shown = f"{'# ' if options.markup == 'keep' else ''}{title}\n\n{shown}"
         claimed = facts.pop("license", "")
         own = (

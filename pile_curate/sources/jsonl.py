@@ -93,7 +93,8 @@ class JsonlSource(SourceFormat):
         whole: list[RawFile] = []
         ranges: list[Split] = []
         for file in sorted(files, key=lambda f: f.rel):
-            edges = _edges(file, target) if file.size > target else []
+            cuttable = file.size > target and not ARCHIVE.search(file.rel)
+            edges = _edges(file, target) if cuttable else []
             if len(edges) > 2:
                 ranges += [Split((file,), a, b) for a, b in zip(edges, edges[1:], strict=False)]
             else:
