@@ -52,6 +52,10 @@ _WIDE = "\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff9f"
 _WIDE_BREAK = re.compile(rf"(?<=[{_WIDE}])[ \t\r]*\n[ \t\r\n]*(?=[{_WIDE}])")
 _BODY = re.compile(r"<body\b", re.I)
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
+_LOWERABLE = re.compile(r"[0-9+\-=()]{1,8}")
+_LOWERED = str.maketrans("0123456789+-=()", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎")
+_MARK_PIECES, _MARK_LETTERS = 32, 400  # of a raised mark
+_DEEPEST_LIST = 10
 _LONG_ROW = 600
 
 
@@ -214,8 +218,8 @@ class _Reader:
             entry.name = found["href"].rpartition("#")[2] if "#" in found["href"] else ""
             self._link += 1
             self._chapter.links += 1
-        elif tag == "sup":
-            entry.role = "sup"
+        elif tag in ("sup", "sub"):
+            entry.role = tag
         elif tag == "math":
             entry.role = "math"
             if alternative := found.get("alttext", ""):
@@ -328,6 +332,10 @@ class _Reader:
         self._count[tag] -= 1
         if role in ("link", "noteref", "sup"):
             self._close_inline(entry)
+        elif role == "sub":
+            lowered = self._short(entry).strip()
+            if _LOWERABLE.fullmatch(lowered):
+                self._inline[entry.start :] = [lowered.translate(_LOWERED)]
         elif role == "note":
             self._close_note()
         elif role == "verse":
@@ -340,15 +348,22 @@ class _Reader:
         elif role == "quotation":
             self.text("”")
         elif role == "initial":
-            letter = "".join(self._inline[entry.start :]).strip()
+            letter = self._short(entry).strip()
             self._join = len(letter.strip("“”\"'‘«")) == 1 and letter[-1] not in "AIOÀÉaio"
             if self._join:
                 self._inline[entry.start :] = [letter]
         self._silent = entry.silent
 
+    def _short(self, entry: _Open) -> str:
+        """Return the text inside an inline element if it is short; long ones would be joined again at each level."""
+        pieces = self._inline[entry.start : entry.start + _MARK_PIECES + 1]
+        if len(pieces) > _MARK_PIECES or sum(map(len, pieces)) > _MARK_LETTERS:
+            return ""
+        return "".join(pieces)
+
     def _close_inline(self, entry: _Open) -> None:
         """End a link or a raised piece: either may be the mark of a note."""
-        inner = "".join(self._inline[entry.start :])
+        inner = self._short(entry)
         if entry.role == "sup":
             link = next((o for o in reversed(self._stack[-4:]) if o.role in ("link", "noteref")), None)
             if link is not None and link.name:
@@ -389,7 +404,7 @@ class _Reader:
         self._fence = False
 
     def _item_marker(self) -> str:
-        indent = "  " * max(0, len(self._lists) - 1)
+        indent = "  " * min(_DEEPEST_LIST, max(0, len(self._lists) - 1))
         if not self._lists or self._lists[-1] < 0:
             return f"{indent}- "
         self._lists[-1] += 1
@@ -426,7 +441,7 @@ class _Reader:
                 kind = "line"
             elif self._lists and kind == "p":
                 kind = "item"
-                line = (self._marker or "  " * len(self._lists)) + line
+                line = (self._marker or "  " * min(_DEEPEST_LIST, len(self._lists))) + line
                 self._marker = ""
             self._sinks[-1].blocks.append(_Block(kind, line, parent))
 

@@ -39,6 +39,7 @@ _ATTRIBUTES = re.compile(r"^\s*\{[:#.][^{}\n]*\}\s*$")
 _BREAK = re.compile(r"^ {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$")
 _ITEM = re.compile(r"^\s*(?:[-*+]|[0-9]{1,9}[.)])(?:\s|$)")
 _MODULE = re.compile(r"^(?:import|export)\s")
+_DEEPEST = 8  # directives within directives; the lines of each are copied once a level
 _TEMPLATE_LINE = re.compile(r"^\s*(?:\{%.*%\}|\{\{[<%].*[>%]\}\})\s*$")
 
 
@@ -73,8 +74,8 @@ def first_heading(text: str) -> tuple[int, str]:
 
 
 class _Reader:
-    def __init__(self, lines: list[str], options: MarkdownOptions) -> None:
-        self.lines, self.options = lines, options
+    def __init__(self, lines: list[str], options: MarkdownOptions, depth: int = 0) -> None:
+        self.lines, self.options, self.depth = lines, options, depth
         self.out: list[str] = []
         self.prose: list[str] = []
         self.dedent = 0  # columns by which the body of an admonition is moved back
@@ -220,9 +221,9 @@ class _Reader:
         ]
         directive = re.match(r"\{([\w:+-]+)\}[ \t]*(.*)$", info)
         name = directive[1].lower() if directive else ""
-        if directive and name not in CODE and name != "math":
+        if directive and name not in CODE and name != "math" and self.depth < _DEEPEST:
             if name not in DROPPED:
-                self._directive(name, directive[2], body, marks)
+                self._directive(name, directive[2], body)
         elif self.options.plain:
             self.out += ["", *_undented(body), ""]
         elif directive:
@@ -240,14 +241,12 @@ class _Reader:
             self.out += [f"{margin}{marks}{language}", *body, re.sub(r"[^ >]", " ", margin) + marks]
         return end + 1
 
-    def _directive(self, name: str, title: str, body: list[str], marks: str) -> None:
+    def _directive(self, name: str, title: str, body: list[str]) -> None:
         while body and (re.match(r"\s*:[\w-]+:", body[0]) or not body[0].strip()):
             body = body[1:]
-        if len(marks) > 40:
-            return
         label = title or (name if name in ADMONITIONS else "")
         self.out += ["", self._label(label), ""] if label else [""]
-        self.out += [*_Reader(body, self.options).read().split("\n"), ""]
+        self.out += [*_Reader(body, self.options, self.depth + 1).read().split("\n"), ""]
 
     def _comment(self, at: int, line: str) -> int:
         """Pass over a comment; what follows its end on the last line is read."""

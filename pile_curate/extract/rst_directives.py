@@ -38,7 +38,7 @@ def directive_blocks(name: str, argument: str, body: list[str], document: Docume
         return shown + (sub(content) if name == "figure" else [])
     if name in DROPPED or (name == "class" and "(" not in argument and not content and argument.islower()):
         return []
-    if last in CODE:
+    if last in CODE or (":" in name and last in ("example", "run")):
         code = "\n".join(content if content else argument.split("\n") if name == "parsed-literal" else [])
         language = argument.split()[0] if argument and name in ("code", "code-block", "sourcecode") else ""
         return [fenced(code, language if language not in ("none", "text") else "")] if code.strip() else []
@@ -60,7 +60,9 @@ def directive_blocks(name: str, argument: str, body: list[str], document: Docume
         return ([f"**{document.inline(argument)}**"] if argument else []) + _table(
             name, options, content, sub
         )
-    if last in OBJECTS or ":" in name or (name.startswith("auto") and argument):
+    if name.startswith("auto") and not any(content):
+        return []  # its text stands in the program
+    if last in OBJECTS or ":" in name or name.startswith("auto"):
         signatures = [
             f"`{line.strip()}`" for line in argument.split("\n") if line.strip() and "`" not in line
         ]

@@ -18,11 +18,11 @@ CODE = names(
 
 DROPPED = names(
     "toctree image raw contents sectnum section-numbering include literalinclude meta currentmodule module py:module "
-    "py:currentmodule highlight highlightlang default-role role title header footer tabularcolumns automodule autoclass "
-    "autofunction automethod autoattribute autodata autoexception autosummary graphviz digraph graph inheritance-diagram plot "
+    "py:currentmodule highlight highlightlang default-role role title header footer tabularcolumns "
+    "autosummary graphviz digraph graph inheritance-diagram plot "
     "mermaid plantuml uml index target-notes testsetup testcleanup sectionauthor codeauthor moduleauthor youtube video program "
-    "bibliography cssclass rst-class restructuredtext-test-directive date unicode c:namespace cpp:namespace js:module "
-    "eval-rst figure-md button-ref button-link deprecated-removed-note nbinfo only-html claim-metadata"
+    "bibliography cssclass rst-class date unicode c:namespace cpp:namespace js:module "
+    "eval-rst figure-md button-ref button-link nbinfo"
 )
 """What holds no text of its own, or is made by the build."""
 

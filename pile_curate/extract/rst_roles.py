@@ -13,7 +13,7 @@ _CODE_ROLES = names(
     "setting cpp c py js rst dir decorator djadmin ttag tfilter lookup confval newsgroup ipython bash sh cfunc cmember cdata "
     "ctype cmacro source git opcode pdbcommand property cmdoption"
 )
-_LITERAL = re.compile(r"``((?:[^`]|`(?!`))+)``")
+_LITERAL = re.compile(r"``((?:[^`]|`(?!`)|`(?=``(?!`)))+)``")
 _ROLE = re.compile(
     r":([A-Za-z][\w:+.-]{0,60}):`((?:[^`\\]|\\.)*+)`|(?<![\w`:])`((?:[^`\\]|\\.)*+)`:([A-Za-z][\w:+.-]{0,60}):"
 )
@@ -58,7 +58,12 @@ def role_text(role: str, content: str) -> str:
     if last == "strong":
         return f"**{text}**"
     if not titled and last in ("ref", "doc", "numref", "any"):
-        return text.lstrip("!~/").rpartition("/")[2].replace("-", " ").replace("_", " ")
+        parts = text.strip("!~/").split("/")
+        return (
+            (parts[-2] if len(parts) > 1 and parts[-1] == "index" else parts[-1])
+            .replace("-", " ")
+            .replace("_", " ")
+        )
     return text.lstrip("!~")
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 TOKEN = re.compile(
     r"""([^<]+)|<!--(.*?)(?:-->|\Z)|<!\[CDATA\[(.*?)(?:\]\]>|\Z)"""
-    r"""|<(/?)([a-zA-Z][\w:.-]*)((?:[^<>"']|"[^"<]*"|'[^'<]*'|["'])*+)>|<[!?][^<>]*>|(<)""",
+    r"""|<(/?)([a-zA-Z][\w:.-]*+)((?:[^<>"']|"[^"<]*"|'[^'<]*'|["'])*+)>|<[!?][^<>]*>|(<)""",
     re.DOTALL,
 )
 """Groups: text, comment, CDATA, slash of an end tag, name, attributes, a stray ``<``."""
