@@ -186,6 +186,7 @@ class _Reader:
         closed = inside.endswith("/")
         if tag in _SIMPLE and not ("type" in inside or "class" in inside or "style" in inside):
             if not closed:
+                self._fence = self._fence or (tag == "code" and self._pre > 0)
                 self._push(tag)
             return
         found = attributes(inside)

@@ -63,9 +63,7 @@ def directive_blocks(name: str, argument: str, body: list[str], document: Docume
     if name.startswith("auto") and not any(content):
         return []  # its text stands in the program
     if last in OBJECTS or ":" in name or name.startswith("auto"):
-        signatures = [
-            f"`{line.strip()}`" for line in argument.split("\n") if line.strip() and "`" not in line
-        ]
+        signatures = [f"`{line}`" for line in _signatures(argument) if "`" not in line]
         return ["\n".join(signatures), *sub(content)]
     if name in ("epigraph", "highlights", "pull-quote"):
         return ["\n".join(f"> {line}".rstrip() for line in "\n\n".join(sub(content)).split("\n"))]
@@ -73,6 +71,20 @@ def directive_blocks(name: str, argument: str, body: list[str], document: Docume
         return sub(content)
     # Containers (only, compound, hlist, tabs, …) and unknown ones: what they hold is text, their argument is not.
     return sub(content)
+
+
+def _signatures(argument: str) -> list[str]:
+    """Return one signature a line; one with an open parenthesis goes on in the next."""
+    found: list[str] = []
+    still = 0
+    for line in argument.split("\n"):
+        line = line.strip().removesuffix("\\")
+        if found and still > 0:
+            found[-1] += f" {line}"
+        elif line:
+            found.append(line)
+        still = max(0, still + line.count("(") - line.count(")"))
+    return found
 
 
 def _parts(argument: str, body: list[str]) -> tuple[str, list[str], list[str]]:
@@ -120,8 +132,8 @@ def _table(name: str, options: list[str], content: list[str], sub: Sub) -> list[
         return []
     try:
         rows = [
-            [" ".join(" ".join(sub([cell])).split()) for cell in row]
-            for row in csv.reader(given + content)
+            [" ".join(" ".join(sub([cell.strip()])).split()) for cell in row]
+            for row in csv.reader(given + content, skipinitialspace=True)
             if row
         ]
     except csv.Error:

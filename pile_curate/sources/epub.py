@@ -217,4 +217,6 @@ def _chapters(
             dropped += 1
         elif chapter.text.strip():
             texts.append(chapter.text)
+        else:
+            dropped += 1
     return texts, {"missing_files": missing, "left_out": dropped}

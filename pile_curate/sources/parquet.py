@@ -172,7 +172,7 @@ def _file(file: RawFile, split: Split, options: Any, tally: Tally) -> Iterator[R
     if plan.damage:
         kind: Literal["policy", "error"] = "policy" if plan.reason == "encrypted" else "error"
         yield Reject(plan.reason, file.rel, end, plan.damage, kind=kind, records=0)
-    elif not plan.units and split.stop is None:
+    elif not records and split.stop is None:
         yield Reject("empty_file", file.rel, 0, "the table has no rows", kind="error", records=0)
 
 
