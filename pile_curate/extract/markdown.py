@@ -110,13 +110,17 @@ class _Reader:
             self._end_prose()
             self.out.append("")
             return at + 1
-        if fence := _FENCE.match(line):
+        stripped = line.lstrip(" ")
+        letter = stripped[0].isalpha()  # most lines: nothing but running text begins with one
+        if not letter and (fence := _FENCE.match(line)):
             return self._fence(at, fence)
         if not self.prose and not self.in_list and line.startswith("    "):
             self._emit(line)
             return at + 1
-        self.in_list = bool(_ITEM.match(line)) or (self.in_list and line.startswith(" "))
-        stripped = line.lstrip(" ")
+        self.in_list = (not letter and bool(_ITEM.match(line))) or (self.in_list and line.startswith(" "))
+        if letter and not self.options.mdx:
+            self.prose.append(line)
+            return at + 1
         if stripped.startswith("<!--"):
             return self._comment(at, line)
         if stripped.startswith("<") and (tag := _HTML_START.match(line)):

@@ -119,7 +119,8 @@ class Inline:
         return found[1] if self._alt and not _BADGE.search(found[0]) else ""
 
     def _reference(self, found: re.Match[str]) -> str:
-        name = " ".join((found[2] or found[1]).lower().split())
+        name = _SPAN.sub(lambda span: self._spans[int(span[1])], found[2] or found[1])
+        name = " ".join(name.lower().split())
         return found[1] if name in self._references else found[0]
 
     def _tag(self, found: re.Match[str]) -> str:
