@@ -18,7 +18,7 @@ _IMAGE = re.compile(
     rf"!\[{_BRACKETED}\](?:{_TARGET}|\[[^\[\]]{{0,200}}\])(?:\{{[^{{}}\n]{{0,200}}\}})?", re.S
 )
 _LINK = re.compile(rf"(?<!!)\[{_BRACKETED}\]{_TARGET}(?:\{{[:.#\w][^{{}}\n]{{0,200}}\}})?", re.S)
-_REFERENCE = re.compile(rf"(?<![!\]\\])\[(?!\^){_BRACKETED}\](?:[ ]?\[([^\[\]]{{0,500}})\])?(?![(:\[])", re.S)
+_REFERENCE = re.compile(rf"(?<![!\]\\])\[(?!\^){_BRACKETED}\](?:\[([^\[\]]{{0,500}})\]|(?![(:\[]))", re.S)
 _WIKI = re.compile(r"\[\[([^\[\]|\n]{1,200})(?:\|([^\[\]\n]{1,200}))?\]\]")
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)|\{/\*.*?(?:\*/\}|\Z)", re.S)
 _AUTOLINK = re.compile(

@@ -31,6 +31,10 @@ _KINDS = {
     "mdx": "mdx", "qmd": "markdown", "rmd": "markdown", "rst": "rst", "rest": "rst",
 }  # fmt: skip
 
+_JINJA = re.compile(r"^[ \t]{0,20}\{%-? ?(?:if|for|block|set|macro|end\w+)\b", re.M)
+_JINJA_LINES = 4
+"""With so many lines of a template's control flow, a file is input of a program that writes pages."""
+
 
 class DocsOptions(SourceOptions):
     """Say which files of a tree count, and what of their markup stays."""
@@ -87,6 +91,8 @@ class DocsSource(SourceFormat):
         text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
         facts, text = split_front_matter(text)
         kind_of_file = _kind(path)
+        if len(_JINJA.findall(text)) >= _JINJA_LINES:
+            return [Reject("template", raw.rel, raw.record, key=key, raw_bytes=size)]
         if kind_of_file == "rst":
             shown = rst_text(text, alt_texts=options.alt_texts)
             shown = markdown_text(shown, MarkdownOptions(plain=True)) if options.markup == "plain" else shown

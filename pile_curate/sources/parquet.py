@@ -28,7 +28,7 @@ from pile_curate.sources.arrow_messages import looks_like, walk
 from pile_curate.sources.base import SPLIT_BYTES, About, Outcome, Raw, Reject, SourceFormat, Split
 from pile_curate.sources.json_record import RecordOptions, record_outcome
 from pile_curate.sources.parquet_footer import Group, row_groups
-from pile_curate.sources.parquet_rows import Answer, Request
+from pile_curate.sources.parquet_rows import MORE, Answer, Request
 
 _STEP = 1 << 20
 _AIM_BYTES = 4 << 20
@@ -202,25 +202,34 @@ def _unit(
         Request(file.path, kind, number, skip, min(step, rows - skip), tuple(columns), optional, token)
         for skip in range(0, rows, step)
     )
-    retries = _RETRIES
     facts = _hive(file.rel)
-    for request, answer in _READER.map(requests):
-        waiting = [(request, answer)]
-        while waiting:
-            asked, found = waiting.pop()
-            if isinstance(found, GuardFailure):
-                if asked.length > 1 and retries and found.reason != "guard_error":
-                    # What kills the child may be one row of many, or many that are too much together.
-                    retries -= 1
-                    half = asked.length // 2
-                    parts = (
-                        asked._replace(length=half),
-                        asked._replace(skip=asked.skip + half, length=asked.length - half),
-                    )
-                    waiting += reversed(list(_READER.alone(parts)))
-                    continue
-                found = Answer([], found.reason, found.detail)
-            yield from _outcomes(file, asked, found, first, facts, options)
+    for asked, found in _answers(_READER.map(requests), [_RETRIES]):
+        yield from _outcomes(file, asked, found, first, facts, options)
+
+
+def _answers(pairs: Iterator[tuple[Request, Any]], retries: list[int]) -> Iterator[tuple[Request, Answer]]:
+    """Yield answers; ask again for smaller pieces where rows killed the child or were too much for one answer."""
+    for asked, found in pairs:
+        parts: list[Request] = []
+        if not isinstance(found, GuardFailure):
+            yield asked, found
+            if found.reason == MORE:
+                step, stop = len(found.rows), asked.skip + asked.length
+                parts = [
+                    asked._replace(skip=at, length=min(step, stop - at))
+                    for at in range(asked.skip + step, stop, step)
+                ]
+        elif asked.length > 1 and retries[0] and found.reason != "guard_error":
+            retries[0] -= 1
+            half = asked.length // 2
+            parts = [
+                asked._replace(length=half),
+                asked._replace(skip=asked.skip + half, length=asked.length - half),
+            ]
+        else:
+            yield asked, Answer([], found.reason, found.detail)
+        if parts:
+            yield from _answers(_READER.alone(parts), retries)
 
 
 def _outcomes(
@@ -234,7 +243,7 @@ def _outcomes(
             more = _further(value, options.meta_keys) if options.meta_keys else {}
             yield Raw(file.rel, row, value, {"key": f"{file.rel}:{row}", "facts": {**facts, **more}})
     missing = asked.length - min(asked.length, len(found.rows))
-    if missing:
+    if missing and found.reason != MORE:
         row = at + len(found.rows)
         yield Reject(found.reason, file.rel, row, found.detail, kind="error", records=missing)
 

@@ -18,6 +18,12 @@ from pile_curate.errors import InputError
 from pile_curate.row_columns import column_of, field_of, is_text, plain_text
 from pile_curate.storage import is_remote, remote
 
+MORE = "more"
+"""The reason of an answer that stops early because it is large enough; nothing is wrong."""
+
+_BATCH_ROWS = 256  # decoded at a time: a dictionary may stand for any number of bytes
+_ANSWER_BYTES = 32 << 20
+
 
 class Request(NamedTuple):
     """Ask for ``length`` rows from ``skip`` on of a row group or record batch. ``columns`` begins with the text's."""
@@ -61,17 +67,26 @@ _held = _Held()
 def read_rows(request: Request, config: object) -> Answer:
     """Answer one request; see ``Guard``."""
     rows: list[bytes | tuple[str, str]] = []
+    size = 0
     try:
         if _held.file != (request.path, request.token) or _held.place != (request.unit, request.skip):
             _seek(request)
         wanted = request.length
         while wanted:
-            batch = _next(wanted)
+            batch = _next(min(wanted, _BATCH_ROWS))
             if batch is None:
                 _forget()
                 return Answer(rows, "missing_rows", "the file has fewer rows than it states")
-            rows += _rows(batch, request)
+            found = _rows(batch, request)
+            rows += found
             wanted -= batch.num_rows
+            size += sum(map(len, found))
+            if size > _ANSWER_BYTES and wanted:
+                _forget()
+                return Answer(rows, MORE)
+    except MemoryError:
+        _forget()
+        raise  # told apart from damage: fewer rows at a time may well be read
     except _Unusable as error:
         _forget()
         return Answer([], error.reason, str(error))
@@ -115,7 +130,7 @@ def _seek(request: Request) -> None:
         tops = [_top(schema, name) for name in _present(schema, request)]
         _held.rest = None
         _held.batches = _held.parquet.iter_batches(
-            batch_size=max(1, request.length),
+            batch_size=max(1, min(request.length, _BATCH_ROWS)),
             row_groups=[request.unit],
             columns=list(dict.fromkeys(tops)),
             use_threads=False,

@@ -20,7 +20,7 @@ def plain(source):
         ("[a](<b c>) [d](e(f)g)", "a d"),
         ("[a][r] [r] [r][] [x]\n\n[R]: http://b 'c'", "a r r [x]"),
         ("[![alt](b.svg)](c) text", " text"),
-        ("[`f()`][] and [`g`], [`h`][r]\n\n[`f()`]: x\n[`g`]: y\n[r]: z", "`f()` and `g`, `h`"),
+        ("[`f()`][] and [`g`], [`h`][r]: [i]:\n\n[`f()`]: x\n[`g`]: y\n[r]: z", "`f()` and `g`, `h`: [i]:"),
         ("see <https://a.b> and <me@c.de>", "see https://a.b and me@c.de"),
         ("List<T> <kbd>x</kbd> a<br>b", "List<T> x a\nb"),
         ("`<b>` and ``a`b``", "`<b>` and ``a`b``"),

@@ -87,8 +87,9 @@ def test_bytes_that_are_no_text(tmp_path):
             "b.md": "潮の高さを計算する".encode("shift_jis"),
             "c.md": b"",
             "d.md": "<!-- -->",
+            "t.rst": "{% if a %}\nx\n{% endif %}\n" * 2,
             "e.md": "é".encode("cp1252"),
         },
     )
-    assert found.reasons == {"binary": 1, "undecodable": 1, "empty": 1, "no_text": 1}
+    assert found.reasons == {"binary": 1, "undecodable": 1, "empty": 1, "no_text": 1, "template": 1}
     assert found.documents[0].meta["encoding"] == "cp1252"
