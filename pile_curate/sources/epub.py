@@ -5,6 +5,9 @@ indexes are left out (``front_matter``), as ``extract/book_matter.py`` finds the
 relative to the source's root: identifiers inside books are often missing, shared by editions, or made anew at each
 conversion. Encrypted books are rejected as ``encrypted``; obfuscated fonts are no encryption.
 
+Plain-text books (``.txt``) that lie beside are rejected here as ``not_epub``: read those with a second source of format
+``gutenberg``, whose rules do no harm to books that are not Project Gutenberg's.
+
 The formats: https://www.w3.org/TR/epub-33/ and OPF 2.0.1. Nothing is unpacked to disk, and no reference that leads out
 of the book is followed.
 """
