@@ -8,6 +8,7 @@ has none; a Creative Commons licence without its version is a ``LicenseRef`` too
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _PORTS = frozenset(
     """
@@ -59,6 +60,9 @@ _LONG = re.compile(
     r"(?:\sworks?)?|Share[\s-]?Alike))*)(?P<tail>.{0,60})",
     re.IGNORECASE | re.DOTALL,
 )
+_DOMAIN = re.compile(r"\b(?:in|into)\s+the\s+public\s+domain\b|^\s*public\s+domain\b", re.IGNORECASE)
+_NOT_DOMAIN = re.compile(r"\bnot\s+(?:in|into)\s+the\s+public\s+domain\b", re.IGNORECASE)
+_AMERICA = re.compile(r"\bU\.?S\.?A?\b|United\s+States", re.IGNORECASE)
 _VERSION = re.compile(r"\b([1-4]\.[05])\b")
 
 
@@ -92,7 +96,38 @@ def spdx_of_text(text: str) -> str | None:
     >>> spdx_of_text("This is an open access article under the CC BY license"), spdx_of_text("All rights reserved.")
     ('LicenseRef-CC-BY', None)
     """
-    text = text[:20_000]
+    named = _all_named(text[:20_000])
+    own = [spdx for spdx in named if spdx != "CC0-1.0"]
+    exact = [spdx for spdx in own if not spdx.startswith("LicenseRef-")]
+    return next(iter(exact or own or named), None)
+
+
+def one_licence(urls: Iterable[str]) -> str | None:
+    """Return the licence that all these addresses name; None if they name none or several."""
+    found = {spdx_of_url(url) for url in urls}
+    return found.pop() if len(found) == 1 else None
+
+
+def statement(text: str) -> str | None:
+    """Return the one licence, or the public domain, that a statement of a work's rights names.
+
+    Unlike ``spdx_of_text``, which reads the notice of an article, two licences here are none: nobody can say which holds.
+
+    >>> statement("Shared under the Attribution-ShareAlike 3.0 Unported (CC BY-SA 3.0) license.")
+    'CC-BY-SA-3.0'
+    >>> statement("Public domain in the USA."), statement("Copyright 2012 The Press. All rights reserved.")
+    ('LicenseRef-public-domain-US', None)
+    """
+    text = text[:4000]
+    found = set(_all_named(text))
+    found = {spdx for spdx in found if not spdx.startswith("LicenseRef-")} or found
+    if not found and _DOMAIN.search(text) and not _NOT_DOMAIN.search(text):
+        return "LicenseRef-public-domain-US" if _AMERICA.search(text) else "LicenseRef-public-domain"
+    return found.pop() if len(found) == 1 else None
+
+
+def _all_named(text: str) -> list[str]:
+    """Return every licence that a text names, addresses first, CC0 by its name last."""
     named = [spdx for found in _CC.finditer(text) if (spdx := _creative_commons(found))]
     for short in _SHORT.finditer(text):
         kind = re.sub(r"[\s-]+", "-", short[1])
@@ -107,11 +142,7 @@ def spdx_of_text(text: str) -> str | None:
         ]
         version = _VERSION.search(words["tail"])
         named.append(_named("-".join(parts), version[1] if version else "", ""))
-    own = [spdx for spdx in named if spdx != "CC0-1.0"]
-    exact = [spdx for spdx in own if not spdx.startswith("LicenseRef-")]
-    if exact or own:
-        return (exact or own)[0]
-    return "CC0-1.0" if named or _ZERO.search(text) else None
+    return [*named, "CC0-1.0"] if _ZERO.search(text) else named
 
 
 def _creative_commons(found: re.Match[str]) -> str | None:

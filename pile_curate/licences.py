@@ -23,6 +23,7 @@ PERMISSIVE = frozenset(
 """Licences without conditions on what is made of the text, apart from attribution and notice."""
 
 _TOKEN = re.compile(r"\(|\)|[^\s()]+")
+_PORT = re.compile(r"^(?:LicenseRef-)?(CC-BY(?:-SA)?-\d\.\d)-[A-Z]{2,6}$")
 _BINDS = {"OR": 1, "AND": 2}
 
 
@@ -30,8 +31,8 @@ _BINDS = {"OR": 1, "AND": 2}
 def allows(expression: str, allowed: frozenset[str]) -> bool:
     """Say whether an expression can be met by allowed licences alone: every part of an AND, one part of an OR.
 
-    ``X+`` and an exception (``WITH``) count as their licence: both only grant more. What is no expression
-    is not allowed.
+    ``X+`` and an exception (``WITH``) count as their licence: both only grant more. A port of Creative Commons to a
+    country's law counts as the licence that it ports. What is no expression is not allowed.
 
     >>> allows("GPL-3.0-only OR MIT", PERMISSIVE), allows("CC-BY-SA-4.0 AND MIT", PERMISSIVE)
     (True, False)
@@ -61,7 +62,8 @@ def allows(expression: str, allowed: frozenset[str]) -> bool:
             elif token == "WITH":
                 skip = True
             else:
-                values.append(token in allowed or token.removesuffix("+") in allowed)
+                plain = _PORT.sub(r"\1", token.removesuffix("+"))
+                values.append(token in allowed or plain in allowed)
         reduce(0)
     except IndexError:
         return False

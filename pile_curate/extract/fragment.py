@@ -29,7 +29,7 @@ _SILENT = names("script style template noscript iframe object head title")
 _LANGUAGE = re.compile(r"\blang(?:uage)?-([\w+#.-]+)")
 _HINT = re.compile(r"\s*language(?:-all)?:\s*(?:lang-)?([\w+#.-]+)")
 _TOKEN = re.compile(
-    r"""([^<]+)|<!--(.*?)(?:-->|\Z)|<(/?)([a-zA-Z][a-zA-Z0-9]*)((?:[^<>"']|"[^"<]*"|'[^'<]*'|["'])*+)>|<[!?][^<>]*>|(<)""",
+    r"""([^<]+)|<!--(.*?)(?:-->|\Z)|<(/?)([a-zA-Z][a-zA-Z0-9]*+)((?:[^<>"']|"[^"<]*"|'[^'<]*'|["'])*+)>|<[!?][^<>]*>|(<)""",
     re.DOTALL,
 )
 _CLASS = re.compile(r"""\bclass\s*=\s*["']?([^"'<>]*)""", re.IGNORECASE)

@@ -22,7 +22,7 @@ from pile_curate.extract.wikitext_blocks import (
     without_empty_sections,
     without_end_matter,
 )
-from pile_curate.extract.wikitext_names import DISAMBIGUATION, REDIRECTS, Wiki
+from pile_curate.extract.wikitext_names import DISAMBIGUATION, DISAMBIGUATION_TITLES, REDIRECTS, Wiki
 from pile_curate.extract.wikitext_nodes import Expander, normal_name
 from pile_curate.extract.wikitext_tags import (
     BREAK,
@@ -39,7 +39,7 @@ from pile_curate.extract.wikitext_templates import Templates
 
 __all__ = ["WIKITEXT_VERSION", "Wiki", "is_disambiguation", "redirect_target", "to_text"]
 
-WIKITEXT_VERSION = 1
+WIKITEXT_VERSION = 2
 """Bump when ``to_text`` gives another text for the same page."""
 
 ENGLISH = Wiki()
@@ -67,7 +67,7 @@ def redirect_target(source: str) -> str | None:
 
 def is_disambiguation(source: str, title: str = "") -> bool:
     """Say whether a page lists the meanings of a word rather than describing one."""
-    if "__DISAMBIG__" in source or title.endswith(" (disambiguation)"):
+    if "__DISAMBIG__" in source or title.lower().endswith(DISAMBIGUATION_TITLES):
         return True
     return any(normal_name(found[1]) in DISAMBIGUATION for found in _TEMPLATE_NAME.finditer(source))
 

@@ -120,9 +120,19 @@ DISAMBIGUATION = names(
     "patronymie toponymie desambiguación desambiguacion disambigua desambiguação desambig dp doorverwijspagina "
     "неоднозначность многозначность багатозначність ujednoznacznienie rozcestník förgrening grensida flertydig "
     "pekerside täsmennyssivu egyért dezambiguizare anlam_ayrımı trang_định_hướng định_hướng aimai 曖昧さ回避 "
-    "消歧義 消歧义 동음이의 توضيح ابهام‌زدایی פירושונים बहुविकल्पी"
+    "消歧義 消歧义 동음이의 توضيح ابهام‌زدایی פירושונים बहुविकल्पी 地名の曖昧さ回避 人名の曖昧さ回避 "
+    "駅の曖昧さ回避 同名の人物 人名消歧义 人名消歧義 地名消歧义 地名消歧義 消歧義頁 消歧义页 동명이인 صفحة_توضيح"
 )
 """Templates that mark a page as a list of meanings, lower case."""
+
+DISAMBIGUATION_TITLES = tuple(
+    f" ({word})"
+    for word in names(
+        "disambiguation 曖昧さ回避 消歧义 消歧義 동음이의 توضيح ابهام‌زدایی פירושונים значения значення begriffsklärung homonymie "
+        "desambiguación desambiguação disambigua doorverwijspagina ujednoznacznienie rozcestník olika_betydelser"
+    )
+)
+"""How titles of such pages end, lower case."""
 
 REDIRECTS = names(
     "redirect weiterleitung redirection redirección redireccion redirecionamento rinvia перенаправление "

@@ -8,15 +8,19 @@ from pile_curate.sources.arxiv import ArxivSource
 from pile_curate.sources.base import SourceFormat
 from pile_curate.sources.code import CodeSource
 from pile_curate.sources.dm_mathematics import DmMathematicsSource
+from pile_curate.sources.docs import DocsSource
+from pile_curate.sources.epub import EpubSource
 from pile_curate.sources.europarl import EuroparlSource
 from pile_curate.sources.freelaw import FreeLawSource
 from pile_curate.sources.gutenberg import GutenbergSource
 from pile_curate.sources.hackernews import HackerNewsSource
+from pile_curate.sources.html import HtmlSource
 from pile_curate.sources.jsonl import JsonlSource
 from pile_curate.sources.mail import MailSource
 from pile_curate.sources.mediawiki import MediaWikiSource
 from pile_curate.sources.nih_exporter import NihExporterSource
 from pile_curate.sources.opensubtitles import OpenSubtitlesSource
+from pile_curate.sources.parquet import ParquetSource
 from pile_curate.sources.pdf import PdfSource
 from pile_curate.sources.pubmed_abstracts import PubMedAbstractsSource
 from pile_curate.sources.pubmed_central import PubMedCentralSource
@@ -51,5 +55,9 @@ SOURCES: Mapping[str, SourceFormat] = {
     "mail": MailSource(),
     "pdf": PdfSource(),
     "arxiv": ArxivSource(),
+    "epub": EpubSource(),
+    "docs": DocsSource(),
+    "parquet": ParquetSource(),
+    "html": HtmlSource(),
 }
 """Format name, as recipes write it, to its one instance. Adding a source is one file and one line here."""

@@ -33,7 +33,8 @@ from pile_curate.sources.base import (
 )
 from pile_curate.sources.blobs import ARCHIVE, blob_records
 from pile_curate.sources.freelaw_csv import BadRow, RowCounter, columns, fields, header_of, row_edges, rows
-from pile_curate.sources.jsonl import JsonlOptions, JsonlSource, json_object
+from pile_curate.sources.json_record import json_object
+from pile_curate.sources.jsonl import JsonlOptions, JsonlSource
 
 FORMS = (
     "plain_text",

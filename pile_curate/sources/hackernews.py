@@ -33,7 +33,8 @@ from pile_curate.sources.discussion import (
     unused,
     without_copies,
 )
-from pile_curate.sources.jsonl import JsonlSource, json_object
+from pile_curate.sources.json_record import json_object
+from pile_curate.sources.jsonl import JsonlSource
 
 _POSTS = ("story", "job", "poll")
 _LAST = 1 << 62

@@ -30,7 +30,8 @@ from pile_curate.sources.discussion import (
     unused,
     without_copies,
 )
-from pile_curate.sources.jsonl import JsonlSource, json_object
+from pile_curate.sources.json_record import json_object
+from pile_curate.sources.jsonl import JsonlSource
 
 _ID = re.compile(r"(?:t[13]_)?([0-9a-z]{1,13})")
 _GONE = re.compile(r"\[\s*(deleted|removed)(?: by [^\[\]\n]{1,30})?\s*\]", re.IGNORECASE)

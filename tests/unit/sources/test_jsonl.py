@@ -234,3 +234,42 @@ def test_a_real_file() -> None:
     result = extract("jsonl", Path(os.environ["PILE_CURATE_SAMPLES"]) / "jsonl_zst", ["*.zst"])
     assert result.records == result.tally.records == len(result.documents) > 3000
     assert result.rejects == []
+
+
+def test_archives_of_json_lines_are_counted_by_line(tmp_path):
+    import gzip
+    import io as io_
+    import tarfile
+
+    def tar(files):
+        buffer = io_.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for name, data in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                archive.addfile(info, io_.BytesIO(data))
+        return buffer.getvalue()
+
+    from tests.source_harness import extract
+
+    line = b'{"text": "A line.", "meta": {"url": "http://x"}}\n'
+    cut = gzip.compress(line * 3000)
+    bomb = gzip.compress(b" " * 80_000_000)
+    members = {"a/1.jsonl": line * 2 + b"\n" + line, "a/2.jsonl.gz": gzip.compress(line), "a/3.jsonl.gz": cut[: len(cut) // 2],
+               "a/4.jsonl": b"", "a/x.txt": line, "a/5.jsonl.gz": bomb, "../6.jsonl": line}  # fmt: skip
+    (tmp_path / "a.tar").write_bytes(tar(members))
+    found = extract("jsonl", tmp_path, ["a.tar"])
+    assert found.records == found.tally.records > 4
+    assert found.keys()[:4] == [
+        "a.tar!a/1.jsonl:0",
+        "a.tar!a/1.jsonl:49",
+        "a.tar!a/1.jsonl:99",
+        "a.tar!a/2.jsonl.gz:0",
+    ]
+    assert len(set(found.keys())) == len(found.documents)
+    assert (
+        found.reasons["not_jsonl"] == 1
+        and found.reasons["unsafe_path"] == 1
+        and found.reasons["empty_file"] == 1
+    )
+    assert found.reasons["corrupt_file"] >= 1

@@ -246,3 +246,62 @@ def test_the_sample_dump() -> None:
 def test_splits_keep_their_shape() -> None:
     assert FORMAT.splits([], MediaWikiOptions()) == []
     assert Split(()).size == 0
+
+
+LANGUAGES = {
+    "ja": (
+        {6: "ファイル", 14: "Category"},
+        "'''港'''（みなと）は[[船]]の場所。\n[[ファイル:P.jpg|サムネイル|右|[[港]]の写真]]\n[[画像:P.jpg|thumb|古い]]\n\n== 歴史 ==\n古い。\n\n"
+        "== 脚注 ==\n{{Reflist}}\n\n== 関連項目 ==\n* [[船]]\n[[カテゴリ:港]]\n[[en:Port]]",
+        "港（みなと）は船の場所。\n\n歴史\n\n古い。",
+        "#転送 [[港]]",
+        "{{地名の曖昧さ回避}}\n* [[港]]",
+    ),
+    "ar": (
+        {6: "ملف", 14: "تصنيف"},
+        "'''الميناء''' مكان [[سفينة|السفن]].\n[[ملف:P.jpg|تصغير|يسار|صورة]]\n[[صورة:B.jpg|قديمة]]\n\n== التاريخ ==\nقديم.\n\n"
+        "== مراجع ==\n{{مراجع}}\n\n== وصلات خارجية ==\n* [http://x X]\n[[تصنيف:موانئ]]",
+        "الميناء مكان السفن.\n\nالتاريخ\n\nقديم.",
+        "#تحويل [[ميناء]]",
+        "{{توضيح}}\n* [[ميناء]]",
+    ),
+    "ru": (
+        {6: "Файл", 14: "Категория"},
+        "'''Порт''' — место [[судно|судов]].\n[[Файл:P.jpg|мини|справа|Вид [[порт]]а]]\n[[Изображение:C.jpg|Старый]]\n\n== История ==\nДавно.\n\n"
+        "== См. также ==\n* [[Гавань]]\n\n== Литература ==\n* Книга.\n[[Категория:Порты]]",
+        "Порт — место судов.\n\nИстория\n\nДавно.",
+        "#перенаправление [[Порт]]",
+        "{{неоднозначность}}\n* [[Порт]]",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_wikis_in_other_languages(tmp_path: Path, language: str) -> None:
+    namespaces, article, expected, redirect, meanings = LANGUAGES[language]
+    spaces = "".join(f'<namespace key="{key}">{name}</namespace>' for key, name in namespaces.items())
+    head = HEAD.replace('xml:lang="en"', f'xml:lang="{language}"').replace("testwiki", f"{language}wiki")
+    head = head[: head.index("<namespaces>")] + f"<namespaces>{spaces}</namespaces></siteinfo>\n"
+    pages = page(1, article, title="A") + page(2, redirect, title="B") + page(3, meanings, title="C")
+    (tmp_path / "a.xml").write_text(head + pages + "</mediawiki>", "utf-8")
+    documents, rejects, _ = run(tmp_path, title=False)
+    assert [(d.key, d.text, d.meta["language"]) for d in documents] == [
+        (f"{language}wiki/1", expected, language)
+    ]
+    assert [reject.reason for reject in rejects] == ["redirect", "disambiguation"]
+
+
+def test_titles_tell_lists_of_meanings_in_other_languages(tmp_path: Path) -> None:
+    titles = [
+        "港 (曖昧さ回避)",
+        "Порт (значения)",
+        "Hafen (Begriffsklärung)",
+        "Port (homonymie)",
+        "Port (ville)",
+    ]
+    body = "".join(page(n, "Text.", title=title) for n, title in enumerate(titles, 1))
+    (tmp_path / "a.xml").write_text(HEAD + body + "</mediawiki>", "utf-8")
+    documents, rejects, _ = run(tmp_path)
+    assert [d.title for d in documents] == ["Port (ville)"] and {r.reason for r in rejects} == {
+        "disambiguation"
+    }
