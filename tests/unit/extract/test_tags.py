@@ -4,12 +4,11 @@ import doctest
 import time
 
 import pytest
-from pile_curate.extract.licences import deed, one_licence, statement
 
+from pile_curate import licence_urls
 from pile_curate.extract import (
     epub_package,
     front_matter,
-    licences,
     markdown,
     page_facts,
     rst,
@@ -20,10 +19,12 @@ from pile_curate.extract import (
 from pile_curate.extract.epub_package import locked, read_package, resolve
 from pile_curate.extract.fragment import fragment_text
 from pile_curate.extract.page_facts import page_facts as facts
+from pile_curate.licence_urls import one_licence, spdx_of_url, statement
 
 
 @pytest.mark.parametrize(
-    "module", [epub_package, front_matter, licences, markdown, page_facts, rst, rst_roles, rst_tables, tags]
+    "module",
+    [epub_package, front_matter, licence_urls, markdown, page_facts, rst, rst_roles, rst_tables, tags],
 )
 def test_examples(module):
     assert doctest.testmod(module).failed == 0
@@ -55,7 +56,7 @@ def test_an_endless_tag_name_costs_linear_time():
     ],
 )
 def test_deeds(url, expected):
-    assert deed(url) == expected
+    assert spdx_of_url(url) == expected
 
 
 def test_one_licence_means_one():
