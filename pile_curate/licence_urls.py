@@ -153,7 +153,8 @@ def _creative_commons(found: re.Match[str]) -> str | None:
     if kind == "PUBLICDOMAIN":
         return "CC-PDDC"
     if "-" not in kind and kind not in _KINDS:
-        kind = "-".join(re.findall("BY|NC|ND|SA", kind))  # "byncnd"
+        parts = re.findall("BY|NC|ND|SA", kind)  # "byncnd"
+        kind = "-".join(parts) if "".join(parts) == kind else ""
     if kind == "BY-ND-NC":  # the order of version 1.0
         kind = "BY-NC-ND"
     port = (found["port"] or "").upper()

@@ -51,7 +51,7 @@ def test_an_endless_tag_name_costs_linear_time():
         ("//creativecommons.org/licenses/by-nd-nc/1.0", "CC-BY-NC-ND-1.0"),
         ("https://creativecommons.org/publicdomain/zero/1.0/deed.de", "CC0-1.0"),
         ("https://creativecommons.org/publicdomain/mark/1.0/", "CC-PDM-1.0"),
-        ("https://creativecommons.org/licenses/by/", None),
+        ("https://creativecommons.org/licenses/by/", "LicenseRef-CC-BY"),
         ("https://creativecommons.org/licenses/sampling+/1.0/", None),
     ],
 )
