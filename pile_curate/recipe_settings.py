@@ -2,7 +2,8 @@
 
 An override written as a mapping replaces only the keys it names. For formats that are not prose (code,
 mathematics) the defaults are other ones: cleaning preset ``code``, no language rule, no quality rules,
-because those rules were published for prose and would drop most programs.
+because those rules were published for prose and would drop most programs. A format of prose may name presets
+that do not fit it (``SourceOptions.unfit``); they are off unless the source asks for them.
 """
 
 from __future__ import annotations
@@ -77,6 +78,9 @@ def settle(
     quality = top_quality if prose else None
     if source.quality is not None:
         quality = _quality(source.quality, top_quality or QualityRules())
+    elif quality is not None:
+        unfit: tuple[str, ...] = getattr(type(options), "unfit", ())
+        quality = _overlay(quality, presets=tuple(name for name in quality.presets if name not in unfit))
 
     plain = _cleaning(recipe.cleaning, PRESETS["prose"]) if prose else PRESETS["code"]
     return SourceSettings(

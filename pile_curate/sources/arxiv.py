@@ -61,6 +61,8 @@ _PREAMBLE = 1 << 17
 class ArxivOptions(SourceOptions):
     """What of a paper becomes text, and where its metadata is."""
 
+    unfit: ClassVar[tuple[str, ...]] = ("gopher_quality", "gopher_repetition")
+
     captions: bool = Field(True, description="Keep the captions of figures and tables, behind the paragraph.")
     tables: bool = Field(False, description="Keep tables, a row a line, cells between bars.")
     footnotes: bool = Field(True, description="Keep footnotes, behind the paragraph.")

@@ -21,8 +21,13 @@ SPLIT_BYTES = 256 << 20
 
 
 class SourceOptions(BaseModel):
-    """The base of each format's options: strict, so that a misspelt option is an error."""
+    """The base of each format's options: strict, so that a misspelt option is an error.
 
+    ``unfit`` names published rule sets that were made for other text and would drop most of this format's (formulas
+    repeat, books are long): they are off unless the source's own ``quality`` names them.
+    """
+
+    unfit: ClassVar[tuple[str, ...]] = ()
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 

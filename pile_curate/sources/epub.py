@@ -20,7 +20,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -41,6 +41,8 @@ _URL = re.compile(r"https?://\S+$", re.I)
 
 class EpubOptions(SourceOptions):
     """Say what of a book is text."""
+
+    unfit: ClassVar[tuple[str, ...]] = ("gopher_quality",)
 
     front_matter: Literal["drop", "keep"] = Field(
         "drop", description="Covers, title pages, contents, imprints, indexes."

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -30,6 +30,8 @@ _HEAD = 1 << 16
 
 class GutenbergOptions(SourceOptions):
     """Say how much of a file is the book."""
+
+    unfit: ClassVar[tuple[str, ...]] = ("gopher_quality",)
 
     unwrap: bool = Field(True, description="Join hard-wrapped prose lines; verse and tables keep theirs.")
     transcriber_notes: bool = Field(False, description="Keep transcribers' notes and production credits.")

@@ -46,6 +46,8 @@ _KIND = re.compile(r"(ask|show|tell|launch)\s+hn\b", re.IGNORECASE)
 class HackerNewsOptions(DiscussionOptions):
     """Which stories are kept."""
 
+    unfit: ClassVar[tuple[str, ...]] = ("gopher_repetition",)
+
     jobs: Literal["reject", "keep"] = Field(
         "reject", description="Job advertisements, which have no comments."
     )

@@ -32,6 +32,7 @@ def facts(fmt: SourceFormat) -> dict[str, Any]:
         "suffixes": list(fmt.suffixes),
         "threaded": fmt.threaded,
         "prose": fmt.prose,
+        "unfit": list(fmt.Options.unfit),
         "components": [c.name for c in COMPONENTS if c.format == fmt.name],
         "options": fmt.Options.model_json_schema().get("properties", {}),
     }
@@ -47,6 +48,7 @@ def block(fmt: SourceFormat) -> str:
         "splits": about.splits,
         "paths": about.example,
         "in The Pile": ", ".join(components),
+        "rules off": ", ".join(fmt.Options.unfit),
         "options": ", ".join(fmt.Options.model_fields),
     }
     lines = [f"{fmt.name}: {fmt.summary}", *(f"    {key:12s}{value}" for key, value in rows.items() if value)]

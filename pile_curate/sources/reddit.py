@@ -41,6 +41,8 @@ _INVISIBLE = str.maketrans(dict.fromkeys("\u200b\u200c\ufeff", ""))
 class RedditOptions(DiscussionOptions):
     """Which submissions and comments are kept."""
 
+    unfit: ClassVar[tuple[str, ...]] = ("gopher_repetition",)
+
     subreddits: list[str] | None = Field(None, description="Names of the only subreddits that are read.")
     over_18: Literal["reject", "keep"] = Field("reject", description="Submissions marked as adult content.")
     min_comment_score: int | None = Field(None, description="Least score of a comment that is shown.")

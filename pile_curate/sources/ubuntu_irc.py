@@ -30,6 +30,8 @@ _LOG = re.compile(r"\.(?:txt|log)(?:\.\w{2,4})?$|/[^/.]+$", re.IGNORECASE)
 class UbuntuIrcOptions(SourceOptions):
     """Say what a document is, and what of a line stays."""
 
+    unfit: ClassVar[tuple[str, ...]] = ("gopher_quality", "gopher_repetition")
+
     group: Literal["day", "week"] = Field(
         "day", description="A document is a channel's day, or its ISO week."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import jsonschema
 import pytest
@@ -54,6 +54,16 @@ def source(name: str = "web", **more: Any) -> dict[str, Any]:
 def build(*sources: dict[str, Any], inputs: dict[str, str] | None = None, **top: Any) -> Recipe:
     raw = {"version": 1, "name": "demo", "sources": list(sources) or [source()]} | top
     return parse_recipe(raw, formats=FORMATS, prose=PROSE_FORMATS, inputs=inputs, folder="/data")
+
+
+def test_presets_that_do_not_fit_a_format_are_off_unless_the_source_names_them() -> None:
+    class Papers(WarcOptions):
+        unfit: ClassVar[tuple[str, ...]] = ("gopher_repetition",)
+
+    raw = {"version": 1, "name": "demo", "sources": [source(), source("own", quality=["gopher_repetition"])]}
+    recipe = parse_recipe(raw, formats={"warc": Papers}, prose=PROSE_FORMATS)
+    rules = [recipe.settings(name).quality for name in recipe.names]
+    assert [r.presets for r in rules if r] == [("gopher_quality",), ("gopher_repetition",)]
 
 
 def test_one_input_may_stand_for_every_source_without_a_root() -> None:
