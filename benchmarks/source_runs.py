@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
+
 from pile_curate.files import Tally
 from pile_curate.recipe import Recipe, load_recipe
-from pile_curate.sources import SOURCES
+from pile_curate.sources import SOURCES, links
 from pile_curate.sources.base import Document, Outcome, Raw, Reject
 from pile_curate.sources.work import WorkConfig, cleaned
 
@@ -44,6 +46,15 @@ def recipe_of(path: str, inputs: list[str]) -> Recipe:
     return load_recipe(path, formats=formats, prose=prose, inputs=given)
 
 
+def _threads(parts: list[Document]) -> list[str]:
+    """Return each part's thread, of a format whose records name only their parents."""
+    nodes = np.array([part.meta["node"] for part in parts], np.int64)
+    parents = [links.NO_PARENT if part.meta["parent"] is None else part.meta["parent"] for part in parts]
+    return links.threads_of(
+        *links.resolve([(nodes, np.array(parents, np.int64))], len(parts)), nodes.tolist()
+    )
+
+
 def extract(recipe: Recipe, name: str) -> Extracted:
     """Frame, parse, assemble and clean one source; every step's CPU time apart."""
     settings = recipe.settings(name)
@@ -52,6 +63,7 @@ def extract(recipe: Recipe, name: str) -> Extracted:
     config = WorkConfig(settings.format, settings.options, settings.cleaning)
     files = fmt.discover(settings.root, settings.paths, settings.options)
     threads: dict[str, list[Document]] = defaultdict(list)
+    linked: list[Document] = []
 
     def clean(outcomes: list[Outcome]) -> None:
         for outcome in made.timed("clean", lambda: cleaned(outcomes, config.cleaning)):
@@ -70,8 +82,12 @@ def extract(recipe: Recipe, name: str) -> Extracted:
             for outcome in outcomes:
                 if isinstance(outcome, Reject):
                     made.rejects.append(outcome)
+                elif fmt.linked:
+                    linked.append(outcome)
                 else:
-                    threads[str(outcome.meta.get("thread", ""))].append(outcome)
+                    threads[str(outcome.meta["thread"])].append(outcome)
+    for thread, part in zip(made.timed("frame", lambda: _threads(linked)), linked, strict=True):
+        threads[thread].append(part)
     for key in sorted(threads):
         parts = sorted(threads[key], key=lambda part: (part.rel, part.record, part.key))
         clean(made.timed("parse", lambda key=key, parts=parts: fmt.assemble(key, parts, settings.options)))  # type: ignore[misc]
