@@ -39,7 +39,8 @@ def run_one(name: str, folder: str) -> dict[str, Any]:
     task = SourceTask(
         source="hostile", format=hostile.format, options=options, cleaning=PRESETS["prose" if fmt.prose else "code"],
         licence="LicenseRef-unknown", consent="author", seed=1, validation=0.0, test=0.0, cpu_seconds=CPU_SECONDS,
-        memory_bytes=MEMORY, documents=os.path.join(folder, "documents", "attempts", "1"), rejects=os.path.join(folder, "rejects", "attempts", "1"),
+        memory_bytes=MEMORY, documents=os.path.join(folder, "documents", "attempts", "1"),
+        rejects=os.path.join(folder, "rejects", "attempts", "1"),
         scratch=os.path.join(folder, "scratch"), splits=tuple(fmt.splits(files, options)),
     )  # fmt: skip
     os.makedirs(task.documents)
