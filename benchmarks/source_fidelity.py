@@ -3,22 +3,26 @@
     python -m benchmarks.source_fidelity RECIPE [--input NAME=DIR ...] [--sources a,b] [--show N] [--recall]
 
 Leftovers are looked for in every document of every source, after cleaning. Text that is meant is taken out first: fenced
-and inline code, formulas (``$…$``, ``$$…$$``, TeX environments), and for code sources nothing is counted at all. Six
-kinds: TeX commands and braces; templates, tables and links of wikitext; tags; entities; cue numbers and times; control
-codes. ``--show N`` prints the first N of each kind with what stands around them.
+and inline code, formulas (``$…$``, ``$$…$$``, TeX environments), the ``<nick>`` that opens a line of chat; for code
+sources nothing is counted at all. Six kinds: TeX commands and braces; templates, tables and links of wikitext; tags;
+entities; cue numbers and times; control codes. ``--show N`` prints the first N of each kind with what stands around them.
 
 ``--recall`` runs a converter that knows nothing of this project over files whose format it reads (pandoc for JATS,
 EPUB, HTML, LaTeX and reStructuredText; pdftotext for PDF), takes its paragraphs of prose (twelve words or more, a
-sentence's end), and says what share of their words (as a multiset) our text of the same file has.
+sentence's end; no table, caption or note), and says what share of their words (letters only, as a multiset) our text of the same file has.
+What a reader leaves out on purpose (acknowledgements, funding, a book's front matter) counts as missing.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import shutil
 import subprocess
 import tempfile
+import unicodedata
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +51,10 @@ _MEANT = (
     re.compile(r"\\begin\{(\w+\*?)\}.*?\\end\{\1\}", re.S),
     re.compile(r"\\\[.*?\\\]|\\\(.*?\\\)", re.S),
 )
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\d_\u3040-\u30ff\u3400-\u9fff]+")
+_TABLE = re.compile(r"\S {3,}\S|^\s*[-+|=]{4,}", re.M)
+_RUBY = re.compile(rb"<(r[pt])\b[^>]*>.*?</\1>", re.S)
+_NICK = re.compile(r"^<[^<>\n]{1,40}> ", re.M)
 _SENTENCE = re.compile(r"[.!?…。][\"'”’)\]]*\s|[.!?…。][\"'”’)\]]*$")
 
 
@@ -62,8 +69,9 @@ def leftovers(made: Extracted, show: int) -> tuple[int, dict[str, int]]:
     """Return words and leftovers by kind; print some."""
     words, found = 0, Counter[str]()
     code = not SOURCES[made.format].prose
+    chat = made.format == "ubuntu_irc"
     for document in made.documents:
-        text = plain(document.text)
+        text = plain(_NICK.sub("", document.text) if chat else document.text)
         words += len(text.split())
         for kind, pattern in KINDS.items() if not code else ():
             for match in pattern.finditer(text):
@@ -95,23 +103,39 @@ def _pdftotext(raw: Raw, folder: str) -> str:
     return done.stdout.decode("utf-8", "replace")
 
 
+def words_of(text: str) -> list[str]:
+    """Return words of letters alone; ideographs and kana one by one; subscripts and ligatures as plain letters."""
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def prose(text: str) -> Counter[str]:
+    """Return the words of a converter's paragraphs of prose: twelve words and a sentence's end, no table, caption or note."""
+    found = Counter[str]()
+    for paragraph in re.split(r"\n\s*\n", text):
+        words = words_of(paragraph)
+        other = paragraph.lstrip().startswith(("[", "^(")) or _TABLE.search(paragraph)
+        if len(words) >= 12 and _SENTENCE.search(paragraph) and not other:
+            found.update(words)
+    return found
+
+
+def _book(raw: Raw, folder: str) -> str:
+    """Hand a book to pandoc without its ruby annotations, which it would print into the middle of words."""
+    path = Path(folder) / "plain.epub"
+    with zipfile.ZipFile(io.BytesIO(raw.body)) as old, zipfile.ZipFile(path, "w") as new:
+        for info in old.infolist():
+            data = old.read(info)
+            new.writestr(info, _RUBY.sub(b"", data) if info.filename.endswith((".xhtml", ".html")) else data)
+    return _pandoc("epub", ".epub")(Raw(raw.rel, raw.record, path.read_bytes()), folder)
+
+
 CONVERTERS: dict[str, tuple[str, Convert]] = {
     "pubmed_central": ("pandoc", _pandoc("jats", ".xml")),
-    "epub": ("pandoc", _pandoc("epub", ".epub")),
+    "epub": ("pandoc", _book),
     "html": ("pandoc", _pandoc("html", ".html")),
     "pdf": ("pdftotext", _pdftotext),
 }
 """Format to the program that must be there and the function that calls it on one record."""
-
-
-def prose(text: str) -> Counter[str]:
-    """Return the words of a converter's paragraphs of prose."""
-    found = Counter[str]()
-    for paragraph in re.split(r"\n\s*\n", text):
-        words = _WORD.findall(paragraph.casefold())
-        if len(words) >= 12 and _SENTENCE.search(paragraph):
-            found.update(words)
-    return found
 
 
 def recall(recipe: Recipe, name: str) -> tuple[int, float, float] | None:
@@ -132,7 +156,7 @@ def recall(recipe: Recipe, name: str) -> tuple[int, float, float] | None:
                 theirs = prose(convert(raw, folder)) if texts else Counter[str]()
                 if sum(theirs.values()) < 50:
                     continue
-                ours = Counter(_WORD.findall(" ".join(texts).casefold()))
+                ours = Counter(words_of(" ".join(texts)))
                 shares.append(((theirs & ours).total() / theirs.total(), theirs.total()))
     if not shares:
         return None
