@@ -10,7 +10,7 @@ entities; cue numbers and times; control codes. ``--show N`` prints the first N 
 ``--recall`` runs a converter that knows nothing of this project over files whose format it reads (pandoc for JATS,
 EPUB, HTML, LaTeX and reStructuredText; pdftotext for PDF), takes its paragraphs of prose (twelve words or more, a
 sentence's end; no table, caption or note), and says what share of their words (letters only, as a multiset) our text of the same file has.
-What a reader leaves out on purpose (acknowledgements, funding, a book's front matter) counts as missing.
+For this, readers keep what they leave out by default (acknowledgements, a book's front matter).
 """
 
 from __future__ import annotations
@@ -138,6 +138,10 @@ CONVERTERS: dict[str, tuple[str, Convert]] = {
 """Format to the program that must be there and the function that calls it on one record."""
 
 
+EVERYTHING = {"pubmed_central": {"captions": True, "back_matter": True}, "epub": {"front_matter": "keep"}}
+"""Options under which a reader keeps what it leaves out by default, so that both converters have the same task."""
+
+
 def recall(recipe: Recipe, name: str) -> tuple[int, float, float] | None:
     """Return files, the mean and the least share of the other converter's words; None where none reads the format."""
     settings = recipe.settings(name)
@@ -145,14 +149,15 @@ def recall(recipe: Recipe, name: str) -> tuple[int, float, float] | None:
     if convert is None or not shutil.which(program):
         return None
     fmt = SOURCES[settings.format]
+    options = settings.options.model_copy(update=EVERYTHING.get(settings.format, {}))
     shares: list[tuple[float, int]] = []
     with tempfile.TemporaryDirectory() as folder:
-        files = fmt.discover(settings.root, settings.paths, settings.options)
-        for split in fmt.splits(files, settings.options):
-            for raw in fmt.frames(split, settings.options, Tally()):
+        files = fmt.discover(settings.root, settings.paths, options)
+        for split in fmt.splits(files, options):
+            for raw in fmt.frames(split, options, Tally()):
                 if not isinstance(raw, Raw):
                     continue
-                texts = [made.text for made in fmt.parse(raw, settings.options) if hasattr(made, "text")]
+                texts = [made.text for made in fmt.parse(raw, options) if hasattr(made, "text")]
                 theirs = prose(convert(raw, folder)) if texts else Counter[str]()
                 if sum(theirs.values()) < 50:
                     continue
