@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= build/demo
+# Two processes share the tests by file; each has a Spark session of its own.
+WORKERS ?= 2
 READY := $(VENV)/.ready
 
 .PHONY: help demo test check format clean
@@ -26,7 +28,7 @@ check: $(READY) ## lint, types and import rules, under a minute
 	$(BIN)/python -m pytest tests/unit/test_imports.py
 
 test: check ## everything that CI runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 format: $(READY) ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .
