@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pile_curate.compiled import inlined
-from pile_curate.quality.pieces import Room, cleared, mixed
+from pile_curate.quality.pieces import Room, cleared, leading, mixed
 
 TOP = (2, 3, 4)
 DUPLICATE = (5, 6, 7, 8, 9, 10)
@@ -24,15 +24,16 @@ def _number(size: int, salt: int, room: Room) -> Any:
     places, ids, slots, keys, first, times = (
         room.begin, room.end, room.slots, room.keys, room.first, room.times,
     )  # fmt: skip
-    mask = cleared(slots, size)
+    bits = cleared(slots, size)
+    last = np.uint64((1 << bits) - 1)
     count = distinct = np.int64(0)
     for j in range(size - 1):
         if places[j + 1] != places[j] + 1:
             continue
         key = (np.uint64(ids[j]) << np.uint64(32)) | np.uint64(ids[j + 1])
-        slot = mixed(salt, key) & mask
+        slot = leading(mixed(salt, key), bits)
         while slots[slot] != 0 and keys[slots[slot] - 1] != key:
-            slot = (slot + np.uint64(1)) & mask
+            slot = (slot + np.uint64(1)) & last
         held = np.int64(slots[slot])
         if held == 0:
             keys[distinct], first[distinct], times[distinct] = key, places[j], 0

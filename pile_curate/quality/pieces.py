@@ -156,85 +156,85 @@ def mixed(h: int, more: int) -> Any:
 
 
 @inlined
-def same_bytes(text: Bytes, a: int, b: int, size: int) -> bool:
-    """Say whether the ``size`` bytes, at least one, at ``a`` and ``b`` are equal."""
-    while size > 8:
-        if load64(text, a) != load64(text, b):
-            return False
-        a += 8
-        b += 8
-        size -= 8
-    return bool((load64(text, a) ^ load64(text, b)) << np.uint64(64 - 8 * size) == np.uint64(0))
-
-
-@inlined
 def cleared(slots: Any, count: int) -> Any:
-    """Empty a table that ``count`` pieces fill to a half at most; return the mask of its slots' numbers."""
-    size = np.int64(16)
-    while size < 2 * count:
-        size *= 2
-    slots[:size] = 0
-    return np.uint64(size - 1)
+    """Empty a table that ``count`` pieces fill to a half at most; return how many bits number its slots."""
+    bits = np.int64(4)
+    while 1 << bits < 2 * count:
+        bits += 1
+    slots[: 1 << bits] = 0
+    return bits
 
 
 @inlined
-def place(text: Bytes, start: int, stop: int, h: int, starts: Any, ends: Any, room: Room, mask: int) -> Any:
-    """Return the slot of a piece: the one that holds the number (plus 1) of an equal one, or an empty one.
+def leading(h: int, bits: int) -> Any:
+    """Return the leading bits of a hash: only they depend on every byte that was multiplied."""
+    return h >> np.uint64(64 - bits)
 
-    ``starts`` and ``ends`` are where the pieces are that ``room.first`` names.
+
+@inlined
+def number_pieces(
+    text: Bytes, starts: Any, ends: Any, hashes: Hashes, ids: Any, slots: Any, first: Any, count: int
+) -> Any:
+    """Give equal pieces equal numbers, in order of their first places; return how many numbers.
+
+    Arrays, not a ``Room``: in a loop each helper that is handed one costs more than the table itself.
     """
-    slots, keys, first = room.slots, room.keys, room.first
-    slot = h & mask
-    while slots[slot] != 0:
-        held = slots[slot] - 1
-        if keys[held] == h:
-            other = first[held]
-            size = stop - start
-            if ends[other] - starts[other] == size and same_bytes(text, start, starts[other], size):
+    bits = cleared(slots, count)
+    shift, last = np.uint64(64 - bits), np.uint64((1 << bits) - 1)
+    distinct = np.int64(0)
+    for j in range(count):
+        start = np.int64(starts[j])
+        size = np.int64(ends[j]) - start
+        h = hashes[j]
+        slot = h >> shift
+        while True:
+            held = np.int64(slots[slot]) - 1
+            if held < 0:
+                first[distinct] = j
+                held = distinct
+                distinct += 1
+                slots[slot] = distinct
                 break
-        slot = (slot + np.uint64(1)) & mask
-    return slot
+            other = np.int64(first[held])
+            place = np.int64(starts[other])
+            if hashes[other] == h and ends[other] - place == size:
+                rest = size
+                while rest > 8 and load64(text, start + size - rest) == load64(text, place + size - rest):
+                    rest -= 8
+                here, there = load64(text, start + size - rest), load64(text, place + size - rest)
+                if rest <= 8 and (here ^ there) << np.uint64(64 - 8 * rest) == np.uint64(0):
+                    break
+            slot = (slot + np.uint64(1)) & last
+        ids[j] = held
+    return distinct
 
 
 @inlined
 def number_words(text: Bytes, count: int, salt: int, room: Room) -> Any:
-    """Give equal words equal numbers, in order of their first places; return how many numbers."""
-    starts, ends, ids = room.starts, room.ends, room.ids
-    slots, keys, first, times = room.slots, room.keys, room.first, room.times
-    mask = cleared(slots, count)
-    distinct = np.int64(0)
+    """Give equal words equal numbers and count them; return how many numbers."""
+    starts, ends, ids, hashes, times = room.starts, room.ends, room.ids, room.hashes, room.times
     for j in range(count):
-        start, stop = np.int64(starts[j]), np.int64(ends[j])
-        h = hash_bytes(text, start, stop, salt)
-        slot = place(text, start, stop, h, starts, ends, room, mask)
-        held = np.int64(slots[slot])
-        if held == 0:
-            keys[distinct], first[distinct], times[distinct] = h, j, 0
-            distinct += 1
-            held = distinct
-            slots[slot] = held
-        times[held - 1] += 1
-        ids[j] = held - 1
+        hashes[j] = hash_bytes(text, np.int64(starts[j]), np.int64(ends[j]), salt)
+    distinct = number_pieces(text, starts, ends, hashes, ids, room.slots, room.first, count)
+    times[:distinct] = 0
+    for j in range(count):
+        times[ids[j]] += 1
     return distinct
 
 
 @inlined
 def repeats(text: Bytes, count: int, ascii: bool, room: Room) -> Any:
-    """Return how many of the pieces ``room.begin`` to ``room.end`` repeat an earlier one, their characters, and all's."""
-    begin, end, hashes = room.begin, room.end, room.hashes
-    slots, keys, first = room.slots, room.keys, room.first
-    mask = cleared(slots, count)
-    distinct = repeated = inside = total = np.int64(0)
+    """Return how many of the pieces ``room.begin`` to ``room.end`` repeat an earlier one, their characters, and all's.
+
+    Words must be done with: this takes the place of their numbers.
+    """
+    begin, end, ids, first = room.begin, room.end, room.ids, room.first
+    distinct = number_pieces(text, begin, end, room.hashes, ids, room.slots, first, count)
+    inside = total = np.int64(0)
     for j in range(count):
         start, stop = np.int64(begin[j]), np.int64(end[j])
         size = stop - start if ascii else characters(text, start, stop)
         total += size
-        slot = place(text, start, stop, hashes[j], begin, end, room, mask)
-        if slots[slot] == 0:
-            keys[distinct], first[distinct] = hashes[j], j
-            distinct += 1
-            slots[slot] = distinct
-        else:
-            repeated += 1
+        if first[ids[j]] != j:
             inside += size
-    return repeated, inside, total
+    return count - distinct, inside, total

@@ -6,7 +6,7 @@ points, number signs, ellipses (which hold no white space), stop words.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,103 +48,103 @@ _dot = bytes_in((ord("."), ord(".")))
 _byte_e2, _byte_80, _byte_a6 = (bytes_in((b, b)) for b in (0xE2, 0x80, 0xA6))
 
 
-@inlined
-def _look(text: Bytes, start: int, stop: int, alpha: Bytes) -> Any:
-    """Return a word's code points, whether it has a letter, and its number signs and ellipses."""
-    size, signs, ellipses, dots = stop - start, np.int64(0), np.int64(0), np.int64(0)
-    lettered = wide = False
-    i = start
-    while i < stop:
-        n = min(np.int64(BLOCK), stop - i)
-        valid = below(n)
-        lettered |= _letters(text, i) & valid != np.uint64(0)
-        signs += count_ones(_number_sign(text, i) & valid)
-        if _high(text, i) & valid != np.uint64(0):
-            wide = True
-            size -= count_ones(_inner(text, i) & valid)
-            ellipses += count_ones(_byte_e2(text, i) & _byte_80(text, i + 1) & _byte_a6(text, i + 2) & valid)
-        dot = _dot(text, i) & valid
-        if dot != np.uint64(0) and (stop - start > BLOCK or dot & dot >> np.uint64(1) & dot >> np.uint64(2)):
-            for q in range(n):
-                dots = dots + 1 if (dot >> np.uint64(q)) & np.uint64(1) else np.int64(0)
-                if dots == 3:
-                    ellipses += 1
-                    dots = np.int64(0)
-        elif dot == np.uint64(0):
-            dots = np.int64(0)
-        i += n
-    i = start
-    while wide and not lettered and i < stop:
-        found = decode(text, i, stop)
-        lettered = alpha[found >> 3] != 0
-        i += found & 7
-    return size, lettered, signs, ellipses
+class Totals(NamedTuple):
+    """What the words of a text add up to; ``stops`` has a bit for each stop word that occurs."""
+
+    characters: int
+    lettered: int
+    signs: int
+    ellipses: int
+    stops: int
 
 
 @inlined
-def _stop_word(text: Bytes, start: int, size: int) -> Any:
-    """Return a bit for the stop word that the word is, whatever its case; 0 for any other."""
-    if size <= _LONGEST_STOP:
-        word = (load64(text, start) | np.uint64(0x2020202020202020)) & (
-            ~np.uint64(0) >> np.uint64(64 - 8 * size)
-        )
-        for j in range(_STOPS.size):
-            if word == _STOPS[j]:
-                return np.uint64(1) << np.uint64(j)
-    return np.uint64(0)
-
-
-@inlined
-def _begins(text: Bytes, start: int, stop: int) -> bool:
-    """Say whether a line begins with a bullet."""
-    lane = load32(text, start) & (np.uint64(0xFFFFFF) if stop - start >= 3 else np.uint64(0xFF))
-    for j in range(_BULLETS.size):
-        if (lane if _BULLETS[j] > np.uint64(0xFF) else lane & np.uint64(0xFF)) == _BULLETS[j]:
-            return True
-    return False
-
-
-@inlined
-def _ends(text: Bytes, start: int, stop: int) -> bool:
-    """Say whether a line ends with an ellipsis."""
-    if stop - start < 3:
-        return False
-    lane = load32(text, stop - 3) & np.uint64(0xFFFFFF)
-    for j in range(_ELLIPSES.size):
-        if lane == _ELLIPSES[j]:
-            return True
-    return False
+def _look(text: Bytes, distinct: int, alpha: Bytes, room: Room) -> Any:
+    """Write the code points of each distinct word to ``room.keys``; return the totals of all words."""
+    starts, ends, first, times, sizes = room.starts, room.ends, room.first, room.times, room.keys
+    characters = lettered = signs = ellipses = np.int64(0)
+    stops = np.uint64(0)
+    for j in range(distinct):
+        start, stop, weight = np.int64(starts[first[j]]), np.int64(ends[first[j]]), np.int64(times[j])
+        size = stop - start
+        letter = wide = False
+        i = start
+        dots = np.int64(0)  # at the end of the block before
+        while i < stop:
+            n = min(np.int64(BLOCK), stop - i)
+            valid = below(n)
+            letter |= _letters(text, i) & valid != np.uint64(0)
+            signs += count_ones(_number_sign(text, i) & valid) * weight
+            if _high(text, i) & valid != np.uint64(0):
+                wide = True
+                size -= count_ones(_inner(text, i) & valid)
+                mark = _byte_e2(text, i) & _byte_80(text, i + 1) & _byte_a6(text, i + 2)
+                ellipses += count_ones(mark & valid) * weight
+            dot = _dot(text, i) & valid
+            if dots or dot & (dot >> np.uint64(1) | np.uint64(n == BLOCK) << np.uint64(63)) != np.uint64(0):
+                for q in range(n):
+                    dots = dots + 1 if (dot >> np.uint64(q)) & np.uint64(1) else np.int64(0)
+                    if dots == 3:
+                        ellipses += weight
+                        dots = np.int64(0)
+            i += n
+        i = start
+        while wide and not letter and i < stop:
+            found = decode(text, i, stop)
+            letter = alpha[found >> 3] != 0
+            i += found & 7
+        sizes[j] = np.uint64(size)
+        characters += size * weight
+        lettered += weight if letter else 0
+        if stop - start <= _LONGEST_STOP:
+            word = load64(text, start) | np.uint64(0x2020202020202020)
+            word &= ~np.uint64(0) >> np.uint64(64 - 8 * (stop - start))
+            for k in range(_STOPS.size):
+                stops |= np.uint64(word == _STOPS[k]) << np.uint64(k)
+    return Totals(characters, lettered, signs, ellipses, stops)
 
 
 @inlined
 def _lines(text: Bytes, breaks: int, salt: int, room: Room) -> Any:
     """Write the lines; return how many begin with a bullet and how many end with an ellipsis."""
+    starts, ends, words, begin, end, hashes = (
+        room.starts, room.ends, room.breaks, room.begin, room.end, room.hashes,
+    )  # fmt: skip
     bullets = ellipses = word = np.int64(0)
     for j in range(breaks):
-        start, stop = np.int64(room.starts[word]), np.int64(room.ends[room.breaks[j] - 1])
-        bullets += _begins(text, start, stop)
-        ellipses += _ends(text, start, stop)
-        room.begin[j], room.end[j] = start, stop
-        room.hashes[j] = hash_bytes(text, start, stop, salt)
-        word = np.int64(room.breaks[j])
+        start, stop = np.int64(starts[word]), np.int64(ends[words[j] - 1])
+        word = np.int64(words[j])
+        begin[j], end[j] = start, stop
+        hashes[j] = hash_bytes(text, start, stop, salt)
+        one = load32(text, start)
+        three = one & np.uint64(0xFFFFFF)
+        one &= np.uint64(0xFF)
+        for k in range(_BULLETS.size):
+            bullets += (one if _BULLETS[k] <= np.uint64(0xFF) else three) == _BULLETS[k]
+        if stop - start >= 3:
+            three = load32(text, stop - 3) & np.uint64(0xFFFFFF)
+            for k in range(_ELLIPSES.size):
+                ellipses += three == _ELLIPSES[k]
     return bullets, ellipses
 
 
 @inlined
 def _paragraphs(breaks: int, salt: int, room: Room) -> Any:
     """Make paragraphs of the lines; return how many."""
+    begin, end, blank, hashes = room.begin, room.end, room.blank, room.hashes
     count = np.int64(0)
-    start = np.int64(room.begin[0])
+    start = np.int64(-1)
     h = salt
     for j in range(breaks):
-        h = mixed(h, room.hashes[j])
-        if room.blank[j]:
-            stop = np.int64(room.end[j])
-            room.begin[count], room.end[count] = start, stop
-            room.hashes[count] = mixed(h, np.uint64(stop - start))
+        h = mixed(h, hashes[j])
+        if start < 0:
+            start = np.int64(begin[j])
+        if blank[j]:
+            stop = np.int64(end[j])
+            begin[count], end[count] = start, stop
+            hashes[count] = mixed(h, np.uint64(stop - start))
             count += 1
-            if j + 1 < breaks:
-                start = np.int64(room.begin[j + 1])
+            start = np.int64(-1)
             h = salt
     return count
 
@@ -159,23 +159,13 @@ def _measure(text: Bytes, stop: int, alpha: Bytes, salt: int, room: Room, grams:
     """Write the signals of ``text[:stop]``, in the order of ``schema.SIGNALS``."""
     words, breaks = find_words(text, stop, room)
     distinct = number_words(text, words, salt, room)
-    size = letters = signs = ellipses = np.int64(0)
-    stops = np.uint64(0)
-    sizes = room.hashes  # of each distinct word, until the lines need the place
-    for j in range(distinct):
-        start, end, times = np.int64(room.starts[room.first[j]]), np.int64(room.ends[room.first[j]]), room.times[j]
-        length, lettered, some_signs, some_ellipses = _look(text, start, end, alpha)
-        sizes[j] = np.uint64(length)
-        size += length * times
-        letters += times if lettered else 0
-        signs += some_signs * times
-        ellipses += some_ellipses * times
-        stops |= _stop_word(text, start, end - start)
+    totals = _look(text, distinct, alpha, room)
     place = np.int64(0)
+    ids, prefix, sizes = room.ids, room.prefix, room.keys
     for j in range(words):
-        room.prefix[j] = place
-        place += np.int64(sizes[room.ids[j]])
-    room.prefix[words] = place
+        prefix[j] = place
+        place += np.int64(sizes[ids[j]])
+    prefix[words] = place
     repeated_grams(words, salt, room, grams)
     bullets, open_lines = _lines(text, breaks, salt, room)
     ascii = characters(text, np.int64(0), np.int64(stop)) == stop
@@ -183,19 +173,19 @@ def _measure(text: Bytes, stop: int, alpha: Bytes, salt: int, room: Room, grams:
     paragraphs = _paragraphs(breaks, salt, room)
     some, some_size, some_total = repeats(text, paragraphs, ascii, room)
     out[0] = words
-    out[1] = _ratio(size, words)
-    out[2] = _ratio(signs, words)
-    out[3] = _ratio(ellipses, words)
+    out[1] = _ratio(totals.characters, words)
+    out[2] = _ratio(totals.signs, words)
+    out[3] = _ratio(totals.ellipses, words)
     out[4] = _ratio(bullets, breaks)
     out[5] = _ratio(open_lines, breaks)
-    out[6] = _ratio(letters, words)
-    out[7] = count_ones(stops)
+    out[6] = _ratio(totals.lettered, words)
+    out[7] = count_ones(totals.stops)
     out[8] = _ratio(lines, breaks)
     out[9] = _ratio(some, paragraphs)
     out[10] = _ratio(line_size, line_total)
     out[11] = _ratio(some_size, some_total)
     for j in range(grams.size):
-        out[12 + j] = _ratio(grams[j], size)
+        out[12 + j] = _ratio(grams[j], totals.characters)
 
 
 @compiled

@@ -75,8 +75,10 @@ def signal_columns(texts: pa.Array) -> dict[str, npt.NDArray[np.float64]]:
     longest = int(np.diff(buffers.offsets).max(initial=0))
     if longest > np.iinfo(np.int32).max:
         raise ValueError(f"a text has {longest} bytes; allowed: less than 2 GiB. Split the document")
+    data = buffers.data[:]
+    data.flags.writeable = False  # whoever owns it: else numba would compile the kernel once for each
     found = np.empty((len(texts), len(SIGNALS)))
-    measure(*buffers, _letters(), _SALT, found)
+    measure(data, buffers.offsets, buffers.valid, _letters(), _SALT, found)
     return dict(zip(SIGNALS, np.ascontiguousarray(_rounded(found).T)))
 
 
