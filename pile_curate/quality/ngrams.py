@@ -21,29 +21,31 @@ DUPLICATE = (5, 6, 7, 8, 9, 10)
 @inlined
 def _number(size: int, salt: int, room: Room) -> Any:
     """Replace the list of n-grams by that of (n+1)-grams, numbered anew; return how many, and how many distinct."""
-    places, ids, slots, keys, first, times = (
-        room.begin, room.end, room.slots, room.keys, room.first, room.times,
+    places, ids, slots, keys, first, times, pairs = (
+        room.begin, room.end, room.slots, room.keys, room.first, room.times, room.hashes,
     )  # fmt: skip
-    bits = cleared(slots, size)
-    last = np.uint64((1 << bits) - 1)
     count = distinct = np.int64(0)
-    for j in range(size - 1):
-        if places[j + 1] != places[j] + 1:
-            continue
-        key = (np.uint64(ids[j]) << np.uint64(32)) | np.uint64(ids[j + 1])
-        slot = leading(mixed(salt, key), bits)
-        while slots[slot] != 0 and keys[slots[slot] - 1] != key:
-            slot = (slot + np.uint64(1)) & last
+    for j in range(size - 1):  # no branch: whether the next place has an n-gram too cannot be predicted
+        at = places[j]
+        pairs[count] = (np.uint64(ids[j]) << np.uint64(32)) | np.uint64(ids[j + 1])
+        places[count] = at
+        count += places[j + 1] == at + 1
+    bits = cleared(slots, count)
+    last = np.uint64((1 << bits) - 1)
+    for j in range(count):
+        pair = pairs[j]
+        slot = leading(mixed(salt, pair), bits)
         held = np.int64(slots[slot])
+        while held != 0 and keys[held - 1] != pair:
+            slot = (slot + np.uint64(1)) & last
+            held = np.int64(slots[slot])
         if held == 0:
-            keys[distinct], first[distinct], times[distinct] = key, places[j], 0
+            keys[distinct], first[distinct], times[distinct] = pair, places[j], 0
             distinct += 1
             held = distinct
             slots[slot] = held
         times[held - 1] += 1
-        places[count] = places[j]
-        ids[count] = held - 1
-        count += 1
+        ids[j] = held - 1
     return count, distinct
 
 

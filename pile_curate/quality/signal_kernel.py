@@ -189,7 +189,7 @@ def _measure(text: Bytes, stop: int, alpha: Bytes, salt: int, room: Room, grams:
 
 
 @compiled
-def measure(data: Bytes, offsets: Any, valid: Bytes, alpha: Bytes, salt: int, out: Any) -> None:
+def measure(data: Bytes, offsets: Any, valid: Bytes, alpha: Bytes, salt: Any, out: Any) -> None:
     """Write the signals of each text to its row of ``out``, unrounded; those of a null are 0.
 
     ``alpha`` says by code point what a letter is. Texts have less than 2 GiB each.
