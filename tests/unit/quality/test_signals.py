@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pile_curate.quality.pieces import PAD, number_pieces
 from pile_curate.quality.signals import _rounded, signal_columns, signals
 from pile_curate.schema import SIGNALS
 from tests import signal_reference
@@ -146,3 +147,24 @@ def test_rounding_is_that_of_python(part, whole):
 def test_equal_on_real_texts():
     files = sorted(Path(os.environ["PILE_CURATE_SAMPLES"]).rglob("*.txt"))
     check([file.read_text(encoding="utf-8", errors="replace")[:300_000] for file in files[:20]])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["a", "b", "ab", "x" * 8, "x" * 9, "x" * 8 + "y", "é" * 20, "é" * 19 + "è"]),
+        max_size=40,
+    )
+)
+def test_pieces_are_compared_byte_by_byte_when_every_hash_collides(words):
+    raw = [word.encode() for word in words]
+    ends = np.cumsum([len(word) for word in raw]).astype(np.int32)
+    starts = (ends - [len(word) for word in raw]).astype(np.int32)
+    text = np.frombuffer(b"".join(raw) + bytes(PAD), np.uint8)
+    hashes, ids = np.full(len(raw), 7, np.uint64), np.empty(len(raw), np.int32)
+    distinct = number_pieces(
+        text, starts, ends, hashes, ids, np.empty(256, np.int32), np.empty(64, np.int32), len(raw)
+    )
+    numbers: dict[str, int] = {}
+    assert ids.tolist() == [numbers.setdefault(word, len(numbers)) for word in words]
+    assert distinct == len(numbers)
