@@ -29,6 +29,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 SOURCES = (
     "compiled.py",
     "blocks.py",
+    "white_space.py",
     "word_hashes.py",
     "text_digests.py",
     "dedup/shingles.py",
@@ -43,6 +44,8 @@ SOURCES = (
     "dedup/id_hashes.py",
     "dedup/pools.py",
     "quality/ngrams.py",
+    "quality/pieces.py",
+    "quality/signal_kernel.py",
 )
 """Files that hold kernels, relative to the package: a change in any of them starts a fresh cache folder."""
 

@@ -4,10 +4,9 @@ A kernel folds white space, 64 bytes at a time, of many documents into one scrat
 second-level cache; ``hashlib`` then digests slices of it. The cost is BLAKE2b's (1.0 to 1.3 GB/s on the
 machine in ``docs/LOG.md``) and a small part for folding.
 
-White space is what Python's ``re`` calls ``\\s`` in a ``str``, in UTF-8. Bytes that are not UTF-8 are kept as
-they are: the digest is that of ``text_digest`` on the text decoded, and the result encoded, with
-``errors="surrogateescape"``. A byte that begins a character never continues one, so looking for the
-byte sequences of white space finds the same places.
+White space is what Python's ``re`` calls ``\\s`` in a ``str``, in UTF-8 (``white_space.py``). Bytes that are not
+UTF-8 are kept as they are: the digest is that of ``text_digest`` on the text decoded, and the result encoded,
+with ``errors="surrogateescape"``.
 
 Memory beside the input: 256 kB, or the size of the largest document.
 """
@@ -20,32 +19,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pile_curate.blocks import BLOCK, bytes_in, copy_block, trailing_zeros
+from pile_curate.blocks import BLOCK, copy_block, trailing_zeros
 from pile_curate.compiled import compiled, inlined
+from pile_curate.white_space import ASCII_WHITE, white_lead, wide_white
 from pile_curate.word_hashes import Bytes, text_buffers
 
 _SCRATCH = 1 << 18
 _SPACE = 0x20
-_ASCII_WHITE = ((0x09, 0x0D), (0x1C, 0x20))
 
-_copy = copy_block(_SPACE, *_ASCII_WHITE)
-_lead = bytes_in((0xC2, 0xC2), (0xE1, 0xE3))  # bytes that begin the white space beyond ASCII
-_byte_c2, _byte_e1, _byte_e2, _byte_e3 = (bytes_in((b, b)) for b in (0xC2, 0xE1, 0xE2, 0xE3))
-_byte_80, _byte_81, _byte_9a, _byte_9f = (bytes_in((b, b)) for b in (0x80, 0x81, 0x9A, 0x9F))
-_latin = bytes_in((0x85, 0x85), (0xA0, 0xA0))  # U+0085, U+00A0
-_general = bytes_in((0x80, 0x8A), (0xA8, 0xA9), (0xAF, 0xAF))  # U+2000-200A, U+2028-2029, U+202F
-
-
-@inlined
-def _wide_white(data: Bytes, i: int) -> Any:
-    """Return a mask of where white space beyond ASCII begins in ``data[i:i + 64]``; reads two bytes more."""
-    return (
-        _byte_c2(data, i) & _latin(data, i + 1)
-        | _byte_e2(data, i) & _byte_80(data, i + 1) & _general(data, i + 2)
-        | _byte_e2(data, i) & _byte_81(data, i + 1) & _byte_9f(data, i + 2)
-        | _byte_e1(data, i) & _byte_9a(data, i + 1) & _byte_80(data, i + 2)
-        | _byte_e3(data, i) & _byte_80(data, i + 1) & _byte_80(data, i + 2)
-    )
+_copy = copy_block(_SPACE, *ASCII_WHITE)
 
 
 @inlined
@@ -82,8 +64,9 @@ def _fold(data: Bytes, start: int, stop: int, out: Bytes, at: int) -> Any:
         if i <= limit:
             white = _copy(out, o, data, i)
             odd = white & ((white << np.uint64(1)) | np.uint64(after))
-            if _lead(data, i) != np.uint64(0):
-                odd |= _wide_white(data, i)
+            if white_lead(data, i) != np.uint64(0):
+                two, three = wide_white(data, i)
+                odd |= two | three
             size = min(trailing_zeros(odd), stop - i)
             if size > 0:
                 after = (white >> np.uint64(size - 1)) & np.uint64(1) != np.uint64(0)

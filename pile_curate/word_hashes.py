@@ -95,7 +95,7 @@ def mix64(z: int) -> Any:
 
 
 @inlined
-def _decode(data: Bytes, i: int, stop: int) -> Any:
+def decode(data: Bytes, i: int, stop: int) -> Any:
     """Return ``code point << 3 | bytes`` of the character at ``i``, or 1 (code point 0) if it is not UTF-8."""
     first = np.int64(data[i])
     if first < 0x80:
@@ -154,7 +154,7 @@ def new_scratch(chunk: int, room: int) -> Scratch:
 
 
 @inlined
-def _below(n: int) -> Any:
+def below(n: int) -> Any:
     """Return a mask of the lowest n bits, 1 to 64."""
     return ~np.uint64(0) >> np.uint64(64 - n)
 
@@ -180,7 +180,7 @@ def _scan(data: Bytes, start: int, stop: int, kind: Bytes, utf8: Any, scratch: S
             first = alone = np.uint64(0)
             if high != np.uint64(0):
                 two, three, first, apart = classify_wide(text, o, data, i)
-                inner &= _below(n)
+                inner &= below(n)
                 next_inner = inner >> np.uint64(1)
                 two &= next_inner
                 next_inner &= inner >> np.uint64(2)
@@ -232,7 +232,7 @@ def _scan(data: Bytes, start: int, stop: int, kind: Bytes, utf8: Any, scratch: S
                 if n > 0:
                     n = min(n, trailing_zeros(inner & ~known))
         if n > 0:
-            valid = _below(n)
+            valid = below(n)
             body &= valid
             before = (body << np.uint64(1)) | carry
             new = body & (~before | first | (((alone << np.uint64(1)) | carry_alone) & ~alone))
@@ -256,7 +256,7 @@ def _scan(data: Bytes, start: int, stop: int, kind: Bytes, utf8: Any, scratch: S
             i += n
             o += n
             continue
-        found = _decode(data, i, stop)
+        found = decode(data, i, stop)
         what = np.int64(kind[found >> 3])
         now = what & 3
         going = carry != np.uint64(0)
