@@ -10,9 +10,11 @@ Cost: a page of n line parts tries the 24 likeliest edges with n comparisons eac
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from pile_curate.extract.pdf_words import PdfPage, Word
 
@@ -24,6 +26,7 @@ FILLED = 0.6
 REACH = 0.15
 _MAX_LEVELS = 3
 _SPLIT_GAP = 0.9
+_FIRST_WORDS = 4
 
 
 @dataclass(slots=True)
@@ -75,43 +78,60 @@ def _fits(parts: list[Line], edge: float) -> bool:
 def _parts(words: Sequence[Word]) -> list[Line]:
     """Join words that follow each other on a base line; a gap wider than a letter is tall ends a part."""
     parts: list[list[Word]] = []
+    part: list[Word] = []
+    last_end = last_size = base_y = base_size = 0.0
     for word in words:
-        if parts:
-            last = parts[-1][-1]
-            base = max(parts[-1], key=lambda w: w.size) if len(parts[-1]) < 4 else parts[-1][0]
-            size = max(last.size, word.size)
-            if _level(word, base) and -0.6 * size <= word.x0 - last.x1 <= _SPLIT_GAP * size:
-                parts[-1].append(word)
-                continue
-        parts.append([word])
+        _, x0, x1, y, size, _, _ = word
+        gap_size = size if size > last_size else last_size
+        if (
+            part
+            and -0.6 * gap_size <= x0 - last_end <= _SPLIT_GAP * gap_size
+            and ((y == base_y and size == base_size) or _level(y, size, base_y, base_size))
+        ):
+            part.append(word)
+            # The first words' largest is the measure: a line may begin with a raised mark.
+            if len(part) == _FIRST_WORDS:
+                base_y, base_size = part[0].y, part[0].size
+            elif len(part) < _FIRST_WORDS and size > base_size:
+                base_y, base_size = y, size
+        else:
+            part = [word]
+            parts.append(part)
+            base_y, base_size = y, size
+        last_end, last_size = x1, size
     return [_line(part) for part in parts]
 
 
-def _level(one: Word | Line, other: Word | Line) -> bool:
+def _level(one_y: float, one_size: float, other_y: float, other_size: float) -> bool:
     """Say whether two pieces share a base line; small print beside large may be raised or lowered by half its size."""
-    small, large = sorted((one.size, other.size))
-    return abs(one.y - other.y) <= (0.3 if small > 0.85 * large else 0.55) * large
+    small, large = (one_size, other_size) if one_size < other_size else (other_size, one_size)
+    return abs(one_y - other_y) <= (0.3 if small > 0.85 * large else 0.55) * large
 
 
 def _line(words: list[Word]) -> Line:
-    sizes, levels = Counter[float](), Counter[float]()
-    bold = total = 0
-    for word in words:
-        sizes[round(word.size, 1)] += len(word.text)
-        levels[round(word.y, 1)] += len(word.text)
-        bold += len(word.text) if word.bold else 0
-        total += len(word.text)
-    size = sizes.most_common(1)[0][0]
-    y = levels.most_common(1)[0][0]
-    return Line(
-        words,
-        min(w.x0 for w in words),
-        max(w.x1 for w in words),
-        y,
-        max(size, 0.1),
-        bold * 2 > total,
-        letters=total,
-    )
+    texts, begins, ends, heights, sizes, bold, _ = zip(*words, strict=True)
+    letters = list(map(len, texts))
+    total = sum(letters)
+    size = _usual(sizes, letters)
+    y = _usual(heights, letters)
+    bold_letters = sum(compress(letters, bold)) if True in bold else 0
+    return Line(words, min(begins), max(ends), y, max(size, 0.1), bold_letters * 2 > total, letters=total)
+
+
+def _usual(values: Sequence[float], letters: Sequence[int]) -> float:
+    """Return the value, to a tenth, that most letters have."""
+    first = values[0]
+    if values.count(first) == len(values):
+        return round(first, 1)
+    return _most((round(value, 1) for value in values), letters)
+
+
+def _most(values: Iterable[float], letters: Iterable[int]) -> float:
+    """Return the value that most letters have, the first of those."""
+    counts: dict[float, int] = {}
+    for value, count in zip(values, letters, strict=True):
+        counts[value] = counts.get(value, 0) + count
+    return max(counts, key=counts.__getitem__)
 
 
 def _ordered(parts: list[Line], levels: int, edge: float | None = None) -> list[Line]:
@@ -167,10 +187,7 @@ def _with_title_block(
 
 
 def _main_size(lines: list[Line]) -> float:
-    letters = Counter[float]()
-    for line in lines:
-        letters[line.size] += line.letters
-    return letters.most_common(1)[0][0] if letters else 1.0
+    return _most([line.size for line in lines], [line.letters for line in lines]) if lines else 1.0
 
 
 def _column_edge(parts: list[Line], levels: int = 2) -> float | None:
@@ -181,46 +198,49 @@ def _column_edge(parts: list[Line], levels: int = 2) -> float | None:
     begins, ends = sorted(p.x0 for p in parts), sorted(p.x1 for p in parts)
     begin, end = begins[len(parts) // 50], ends[-1 - len(parts) // 50]
     width = end - begin
-    starts = Counter(round(p.x0 / 2) for p in parts)
-    near = {place: sum(starts[place + d] for d in (-1, 0, 1)) for place in starts}
-    edges = [
-        (-near[place], 2 * place)
-        for place in starts
-        if begin + 0.2 * width < 2 * place < begin + 0.8 * width and near[place] >= 3
-    ]
+    starts = Counter([round(p.x0 / 2) for p in parts])
+    edges: list[tuple[int, int]] = []
+    for place in starts:
+        if begin + 0.2 * width < 2 * place < begin + 0.8 * width:
+            near = starts.get(place - 1, 0) + starts[place] + starts.get(place + 1, 0)
+            if near >= 3:
+                edges.append((-near, 2 * place))
+    total = sum([p.letters for p in parts])
     best, best_score = None, 0.0
     for _, edge in sorted(edges)[: 24 if levels > 1 else 6]:
+        # What the sorted ends say already needs no look at the parts.
+        if min(len(parts) - bisect_left(begins, edge - 3), bisect_right(ends, edge)) < MIN_COLUMN_LINES:
+            continue
         right = [p for p in parts if p.x0 >= edge - 3]
         left = [p for p in parts if p.x1 <= edge - 0.3 * p.size]
-        if min(len(left), len(right)) < MIN_COLUMN_LINES:
+        if len(left) < MIN_COLUMN_LINES:
             continue
-        right_begin, right_end = min(p.x0 for p in right), max(p.x1 for p in right)
+        inside = sum([p.letters for p in left]) + sum([p.letters for p in right])
+        score = inside - 0.6 * (total - inside)
+        if score <= best_score:
+            continue
         low, high = max(_low(left), _low(right)), min(_high(left), _high(right))
         if high - low < 3 * right[0].size:
             continue
-        sides = ((left, begin, max(p.x1 for p in left)), (right, right_begin, right_end))
-        if not all(_filled(*side) or (levels and _column_edge(side[0], levels - 1)) for side in sides):
-            continue
-        inside = sum(p.letters for p in left) + sum(p.letters for p in right)
-        crossing = sum(p.letters for p in parts) - inside
-        score = inside - 0.6 * crossing
-        if score > best_score:
+        right_begin, right_end = min([p.x0 for p in right]), max([p.x1 for p in right])
+        sides = ((left, begin, max([p.x1 for p in left])), (right, right_begin, right_end))
+        if all(_filled(*side) or (levels and _column_edge(side[0], levels - 1)) for side in sides):
             best, best_score = right_begin, score
     return best
 
 
 def _low(parts: list[Line]) -> float:
-    return min(p.y for p in parts)
+    return min([p.y for p in parts])
 
 
 def _high(parts: list[Line]) -> float:
-    return max(p.y for p in parts)
+    return max([p.y for p in parts])
 
 
 def _filled(parts: list[Line], begin: float, end: float) -> bool:
     """Say whether the parts fill a column as prose does: half of the letters in lines of at least ``FILLED`` of its width."""
-    wide = sum(p.letters for p in parts if p.x1 - p.x0 >= FILLED * (end - begin))
-    return 2 * wide >= sum(p.letters for p in parts)
+    wide = sum([p.letters for p in parts if p.x1 - p.x0 >= FILLED * (end - begin)])
+    return 2 * wide >= sum([p.letters for p in parts])
 
 
 def _column(parts: list[Line]) -> list[Line]:
@@ -230,9 +250,9 @@ def _column(parts: list[Line]) -> list[Line]:
     rows: list[list[Line]] = []
     base = parts[0]
     for part in sorted(parts, key=lambda p: (-p.y, p.x0)):
-        if rows and _level(part, base):
+        if rows and _level(part.y, part.size, base.y, base.size):
             rows[-1].append(part)
-            base = max(base, part, key=lambda p: p.size)
+            base = part if part.size > base.size else base
         else:
             rows.append([part])
             base = part

@@ -87,6 +87,9 @@ def pdf_text(pdf: Pdf, style: PdfStyle) -> PdfText:
 
 def _line_text(line: Line, notes: bool) -> str:
     """Join a line's words; a raised number behind a word is a note's mark: ``[3]``, or nothing without notes."""
+    texts, _, _, _, sizes, _, glued = zip(*line.words, strict=True)
+    if min(sizes) >= 0.85 * line.size and True not in glued:
+        return " ".join(texts)
     out: list[str] = []
     for word in line.words:
         raised = word.size < 0.85 * line.size and word.y > line.y + 0.15 * line.size
@@ -205,7 +208,7 @@ def _begins(
     """Say whether a line begins a paragraph, given the line before it."""
     if abs(before.size - line.size) > 0.1 * max(before.size, line.size):
         return True
-    if _HYPHEN_END.search(before.text) and line.text[:1].islower():
+    if _HYPHEN_END.search(before.text[-2:]) and line.text[:1].islower():
         return False
     inner = line.x0 - line.left > 0.6 * line.size
     if _BULLET.match(line.text):
@@ -213,7 +216,7 @@ def _begins(
     width = before.right - before.left
     first = line.words[0]
     slack = before.right - before.x1 - (first.x1 - first.x0) - 0.3 * line.size
-    ended = bool(_SENTENCE_END.search(before.text))
+    ended = not before.text[-1:].isalpha() and bool(_SENTENCE_END.search(before.text))
     roomy = slack > 0.02 * width and (ended or slack > 0.25 * width)
     broken = before.page != line.page or line.y > before.y
     if line.bold and not before.bold and (ended or roomy or broken):
@@ -254,13 +257,15 @@ def _same_heading(before: Line, line: Line, leading: float) -> bool:
 
 def _vocabulary(pages: Iterable[list[Line]]) -> tuple[Counter[str], Counter[str]]:
     """Count compounds with a hyphen, and words, leaving out the halves of what a line's end divides."""
-    compounds, plain = Counter[str](), Counter[str]()
+    words = Counter[str]()
     divided = False
     for line in (line for lines in pages for line in lines):
         begin, divided = int(divided), line.text.endswith(("-", "‐", "¬"))
-        for word in line.words[begin : len(line.words) - divided]:
-            for token in _TOKEN.findall(word.text.casefold()):
-                (compounds if "-" in token or "‐" in token else plain)[token.replace("‐", "-")] += 1
+        words.update([word.text for word in line.words[begin : len(line.words) - divided]])
+    compounds, plain = Counter[str](), Counter[str]()
+    for text, count in words.items():
+        for token in _TOKEN.findall(text.casefold()):
+            (compounds if "-" in token or "‐" in token else plain)[token.replace("‐", "-")] += count
     return compounds, plain
 
 
@@ -270,7 +275,7 @@ def _joined(lines: list[Line], vocabulary: tuple[Counter[str], Counter[str]]) ->
         text = line.text
         if not out:
             out = text
-        elif _HYPHEN_END.search(out):
+        elif _HYPHEN_END.search(out[-2:]):
             out = _mended(out, text, vocabulary)
         elif out.endswith(("—", "\u00ad")):
             out = out.rstrip("\u00ad") + text
