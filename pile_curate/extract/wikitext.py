@@ -53,7 +53,9 @@ _BRACKETS = re.compile(rf"[(\[（]([^()\[\]（）{_M}]*+[{_M}][^()\[\]（）]*+)
 _SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
 _JOINING = ",;:/·•–—-" + _SPACE
 _INNER_MIDDLE = re.compile(rf"([,;·•])(?:\s*+[{GONE}][\s{GONE}]*+[,;·•])+")
-_MARKS = re.compile(rf"([{_M}][ \t{_M}]*+)")
+_LEAVES = re.compile(r"[^()\[\]（）]*+[)\]）]")
+"""Text whose first bracket closes: if a mark stands before it, the mark may be inside brackets."""
+_CLINGING = ".,;:!?)]}…。，、；：」』）\n" + BREAK
 _SENTENCE = re.compile(rf"(?:(?<=[^\WA-Z][^\WA-Z][.!?])|(?<={HOLE}[.!?]))(?=\s+[^\sa-z])|(?<=[。！？])")
 """Between two sentences; ``St. Louis`` and ``U.S. Navy`` are one."""
 _ASKED_BREAK = re.compile(rf"{BREAK}[ \n]*+")
@@ -109,18 +111,23 @@ def _worth(text: str) -> bool:
 def _mend(text: str) -> str:
     """Close the gaps where something was removed, and turn asked-for breaks into line ends."""
     if GONE in text or HOLE in text:
-        text = _mend_brackets(text)
+        if HOLE in text or any(_leaves(piece) for piece in text.split(GONE)[1:]):
+            text = _mend_brackets(text)
         if HOLE in text:
             text = _whole_sentences(text)
         text = _close_gaps(text)
     if BREAK in text:
         *before, last = _ASKED_BREAK.split(text)
         text = "".join(f"{piece.rstrip(' ')}\n" for piece in before) + last
-    if "{{" in text or "}}" in text or "[[" in text or "]]" in text:
+    if "{" in text or "}" in text or "[" in text or "]" in text:
         text = _STRAY.sub("", text)
     if text.startswith("  "):
         return text.rstrip()
     return (_SPACES.sub(" ", text) if "  " in text else text).strip(" \n")
+
+
+def _leaves(text: str) -> bool:
+    return (")" in text or "]" in text or "）" in text) and _LEAVES.match(text) is not None
 
 
 def _whole_sentences(text: str) -> str:
@@ -160,17 +167,19 @@ def _without_lost_edges(inner: str) -> str:
 
 def _close_gaps(text: str) -> str:
     """Remove the marks: one space where words meet, none before punctuation or at an edge."""
-    pieces = _MARKS.split(text)
-    last = len(pieces) - 1
-    for at in range(1, last, 2):
-        before, run, after = pieces[at - 1], pieces[at], pieces[at + 1][:1]
-        kept = before.rstrip(" \t")
-        spaced = len(kept) < len(before) or run[-1] in " \t"
-        pieces[at - 1] = kept
-        if at == 1 and not kept:
-            pieces[at] = ""
-        elif not after or after in ".,;:!?)]}…。，、；：」』）\n" + BREAK:
-            pieces[at] = ""
-        else:
-            pieces[at] = " " if spaced else ""
-    return "".join(pieces)
+    if GONE not in text:
+        return text
+    first, *pieces = text.split(GONE)
+    out = [first.rstrip(" \t")]
+    spaced = len(out[0]) < len(first)
+    for piece in pieces:
+        bare = piece.lstrip(" \t")
+        if not bare:
+            continue
+        if (spaced or len(bare) < len(piece)) and (len(out) > 1 or out[0]) and bare[0] not in _CLINGING:
+            out.append(" ")
+        out.append(bare.rstrip(" \t"))
+        spaced = len(out[-1]) < len(bare)
+    if bare:
+        out.append(bare[len(out[-1]) :])
+    return "".join(out)

@@ -115,7 +115,8 @@ class Expander:
                 break
             char = text[end]
             if char == "{":
-                at = self._open_template(text, end, _end(_OPENING, text, end), stack, target)
+                opened = _end(_OPENING, text, end) if text.startswith("{{{", end) else end + 2
+                at = self._open_template(text, end, opened, stack, target)
             elif char == "[":
                 link = text.startswith("[[", end)
                 at = end + 1 + link
@@ -144,16 +145,16 @@ class Expander:
     def _with_links(self, text: str) -> str:
         """Return a run of text with its plain links resolved; most show their label or their target as it is."""
         pieces = _PLAIN_LINKS.split(text)
-        out = pieces[:1]
-        for target, label, after in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
-            if label and ":" not in target and not label.isspace():
-                out.append(label)
-            elif label is None and ":" not in target and "#" not in target:
-                out.append(target.replace("_", " ").strip() or GONE)
-            else:
-                out.append(self.link(target, label))
-            out.append(after)
-        return "".join(out)
+        pieces[1::3] = [
+            label
+            if label and ":" not in target and not label.isspace()
+            else target.strip() or GONE
+            if label is None and ":" not in target and "_" not in target and "#" not in target
+            else self.link(target, label)
+            for target, label in zip(pieces[1::3], pieces[2::3], strict=True)
+        ]
+        del pieces[2::3]
+        return "".join(pieces)
 
     def _is_file(self, text: str, at: int) -> bool:
         """Say whether a link names a file: its caption may hold blank lines, other labels may not."""
