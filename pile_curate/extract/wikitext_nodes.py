@@ -50,6 +50,7 @@ _PREFIX = re.compile(r"\s*([^:|\[\]{}\n]{1,40}):")
 _FILE_END = re.compile(
     r"\.(?:jpe?g|png|gif|svg|tiff?|webp|xcf|pdf|djvu|og[agv]|opus|wav|mp3|mid|flac|web[mp]|stl)$"
 )
+_QUALIFIER = re.compile(r"[(（][^()（）]*+[)）]\Z")
 _URL = re.compile(r"\S+")
 
 Renderer = Callable[[str, list[str]], str]
@@ -67,9 +68,10 @@ class _Frame:
         """Return what was read as plain text, for a frame that never closed; of a file, its caption."""
         parts = self.parts
         if self.kind == "f":
-            parts = parts[1:]
-            while len(parts) > 1 and " " not in "".join(parts[0]):
-                parts = parts[1:]
+            begin = 1
+            while len(parts) - begin > 1 and " " not in "".join(parts[begin]):
+                begin += 1
+            parts = parts[begin:]
         pieces = list(parts[0]) if parts else []
         for part in parts[1:]:
             pieces.append("|")
@@ -274,7 +276,9 @@ class Expander:
         text = target.replace("_", " ")
         if label is not None:
             # [[Mercury (planet)|]] shows the name without its qualifier and name space.
-            text = re.sub(r"\s*[(（][^()（）]*[)）]$", "", text.split(":", 1)[-1] if ":" in text else text)
+            text = text.partition(":")[2] if ":" in text else text
+            qualifier = _QUALIFIER.search(text)
+            text = text[: qualifier.start()].rstrip() if qualifier else text
         page, hash_, section = text.partition("#")
         if hash_:
             text = f"{page.strip()} § {section.strip()}" if page.strip() else section.strip()

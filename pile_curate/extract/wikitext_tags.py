@@ -197,9 +197,7 @@ _PLAIN_TAGS = names(
 _HTML_NAMES = sorted(_LINE_TAGS | _PLAIN_TAGS | names("br li table tr td th sup sub"))
 _HTML = re.compile(rf"<(/?)({'|'.join(_HTML_NAMES)})\b[^<>]*>", re.IGNORECASE)
 _SUPERSCRIPT = re.compile(r"<sup\b[^<>]*>([^<>]*)</sup\s*>", re.IGNORECASE)
-_HIDDEN = re.compile(
-    r"""<(span|div)\b(?=[^<>]*display\s*:\s*none)[^<>]*+>[^<>]*+</\1\s*>""", re.IGNORECASE
-)
+_HIDDEN = re.compile(r"""<(span|div)\b(?=[^<>]*display\s*:\s*none)[^<>]*+>[^<>]*+</\1\s*>""", re.IGNORECASE)
 _RAISED = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
 _RAISABLE = re.compile(r"[0-9+\-−]{1,8}")
 _ORDINAL = names("st nd rd th e er re ère ème ier ière eme os as o a me mes lle lles r gr te ste ᵉ")
