@@ -45,17 +45,22 @@ WIKITEXT_VERSION = 2
 ENGLISH = Wiki()
 
 _REDIRECT = re.compile(rf"\s*#\s*(?:{'|'.join(sorted(REDIRECTS))})\s*:?\s*\[\[([^\]|\n]*)", re.IGNORECASE)
-_TEMPLATE_NAME = re.compile(r"\{\{\s*([^{}|\n<]{1,60}?)\s*(?:[|\n<]|\}\})")
+_TEMPLATE_NAME = re.compile(r"\{\{\s*+([^{}|\n<]++)(?:[|\n<]|\}\})")
 
 _M = GONE + HOLE
-_BRACKETS = re.compile(r"[(\[（]([^()\[\]（）]*)[)\]）]")
-_INNER_START = re.compile(rf"^[\s,;:/·•–—-]*[{_M}][\s,;:/·•–—{_M}-]*")
-_INNER_MIDDLE = re.compile(rf"([,;·•])(?:\s*[{GONE}][\s{GONE}]*[,;·•])+")
-_INNER_END = re.compile(rf"[\s,;:/·•–—{_M}-]*[{_M}][\s,;:/·•–—-]*$")
-_BEFORE_MARK = re.compile(rf"[ \t]*[{_M}][ \t{_M}]*")
+_BRACKETS = re.compile(rf"[(\[（]([^()\[\]（）{_M}]*+[{_M}][^()\[\]（）]*+)[)\]）]")
+"""Innermost brackets that lost something."""
+_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+_JOINING = ",;:/·•–—-" + _SPACE
+_INNER_MIDDLE = re.compile(rf"([,;·•])(?:\s*+[{GONE}][\s{GONE}]*+[,;·•])+")
+_LEAVES = re.compile(r"[^()\[\]（）]*+[)\]）]")
+"""Text whose first bracket closes: if a mark stands before it, the mark may be inside brackets."""
+_CLINGING = ".,;:!?)]}…。，、；：」』）\n" + BREAK
 _SENTENCE = re.compile(rf"(?:(?<=[^\WA-Z][^\WA-Z][.!?])|(?<={HOLE}[.!?]))(?=\s+[^\sa-z])|(?<=[。！？])")
 """Between two sentences; ``St. Louis`` and ``U.S. Navy`` are one."""
+_ASKED_BREAK = re.compile(rf"{BREAK}[ \n]*+")
 _STRAY = re.compile(r"\{\{+|\}\}+|\[\[+|\]\]+")
+_WORD = re.compile(r"[^\W_]")
 _SPACES = re.compile(r"(?<=\S) {2,}(?=\S)")
 
 
@@ -69,7 +74,8 @@ def is_disambiguation(source: str, title: str = "") -> bool:
     """Say whether a page lists the meanings of a word rather than describing one."""
     if "__DISAMBIG__" in source or title.lower().endswith(DISAMBIGUATION_TITLES):
         return True
-    return any(normal_name(found[1]) in DISAMBIGUATION for found in _TEMPLATE_NAME.finditer(source))
+    names = {name.rstrip() for name in _TEMPLATE_NAME.findall(source)}
+    return any(normal_name(name) in DISAMBIGUATION for name in names if len(name) <= 60)
 
 
 def to_text(source: str, wiki: Wiki = ENGLISH, *, title: str = "", end_matter: bool = False) -> str:
@@ -78,7 +84,8 @@ def to_text(source: str, wiki: Wiki = ENGLISH, *, title: str = "", end_matter: b
     >>> to_text("'''Bath''' ({{IPAc-en|b|ɑː|θ}}) is {{convert|10|mi|km}} from [[Bristol|it]].<ref>x</ref>")
     'Bath (/bɑːθ/) is 10 mi from it.'
     """
-    source = source.replace("\r\n", "\n").replace("\r", "\n")
+    if "\r" in source:
+        source = source.replace("\r\n", "\n").replace("\r", "\n")
     if CONTROLS.search(source):
         source = CONTROLS.sub("", source)
     protector = Protector()
@@ -87,7 +94,7 @@ def to_text(source: str, wiki: Wiki = ENGLISH, *, title: str = "", end_matter: b
     text = Expander(wiki, templates.known, templates.render).expand(text)
     # A handler's text may hold tags: {{sic|<ref>…}} is over by now, but <br> and <sup> are not.
     text = html_to_marks(text).replace(EQUALS, "=")
-    page = list(blocks(drop_tables(text.split("\n"))))
+    page = list(blocks(drop_tables(text)))
     if not end_matter:
         page = without_end_matter(page)
     for block in page:
@@ -98,20 +105,29 @@ def to_text(source: str, wiki: Wiki = ENGLISH, *, title: str = "", end_matter: b
 
 
 def _worth(text: str) -> bool:
-    return PROTECTED in text or any(char.isalnum() for char in text)
+    return PROTECTED in text or _WORD.search(text) is not None
 
 
 def _mend(text: str) -> str:
     """Close the gaps where something was removed, and turn asked-for breaks into line ends."""
     if GONE in text or HOLE in text:
-        text = _mend_brackets(text)
+        if HOLE in text or any(_leaves(piece) for piece in text.split(GONE)[1:]):
+            text = _mend_brackets(text)
         if HOLE in text:
             text = _whole_sentences(text)
         text = _close_gaps(text)
     if BREAK in text:
-        text = re.sub(rf" *{BREAK}[ \n]*", "\n", text)
-    text = _STRAY.sub("", text)
-    return _SPACES.sub(" ", text).strip(" \n") if not text.startswith("  ") else text.rstrip()
+        *before, last = _ASKED_BREAK.split(text)
+        text = "".join(f"{piece.rstrip(' ')}\n" for piece in before) + last
+    if "{" in text or "}" in text or "[" in text or "]" in text:
+        text = _STRAY.sub("", text)
+    if text.startswith("  "):
+        return text.rstrip()
+    return (_SPACES.sub(" ", text) if "  " in text else text).strip(" \n")
+
+
+def _leaves(text: str) -> bool:
+    return (")" in text or "]" in text or "）" in text) and _LEAVES.match(text) is not None
 
 
 def _whole_sentences(text: str) -> str:
@@ -126,12 +142,9 @@ def _mend_brackets(text: str) -> str:
         inner = found[1]
         if HOLE in inner:
             return GONE
-        if GONE not in inner:
-            return found[0]
         inner = _INNER_MIDDLE.sub(r"\1", inner)
-        inner = _INNER_END.sub("", _INNER_START.sub("", inner))
-        inner = _close_gaps(inner).strip()
-        if not any(char.isalnum() or char == PROTECTED for char in inner):
+        inner = _close_gaps(_without_lost_edges(inner)).strip()
+        if not _worth(inner):
             return GONE
         return found[0][0] + inner + found[0][-1]
 
@@ -143,16 +156,30 @@ def _mend_brackets(text: str) -> str:
     return text
 
 
+def _without_lost_edges(inner: str) -> str:
+    """Drop the punctuation at both ends of a text together with the marks in it; where is no mark, it stays."""
+    rest = inner.lstrip(_JOINING + _M)
+    if GONE in inner[: len(inner) - len(rest)]:
+        inner = rest
+    rest = inner.rstrip(_JOINING + _M)
+    return rest if GONE in inner[len(rest) :] else inner
+
+
 def _close_gaps(text: str) -> str:
     """Remove the marks: one space where words meet, none before punctuation or at an edge."""
-
-    def close(found: re.Match[str]) -> str:
-        run, end = found[0], found.end()
-        after = text[end : end + 1]
-        if found.start() == 0:
-            return run if not run.strip(" ") else ""
-        if not after or after in ".,;:!?)]}…。，、；：」』）\n" + BREAK:
-            return ""
-        return " " if run[0] in " \t" or run[-1] in " \t" else ""
-
-    return _BEFORE_MARK.sub(close, text)
+    if GONE not in text:
+        return text
+    first, *pieces = text.split(GONE)
+    out = [first.rstrip(" \t")]
+    spaced = len(out[0]) < len(first)
+    for piece in pieces:
+        bare = piece.lstrip(" \t")
+        if not bare:
+            continue
+        if (spaced or len(bare) < len(piece)) and (len(out) > 1 or out[0]) and bare[0] not in _CLINGING:
+            out.append(" ")
+        out.append(bare.rstrip(" \t"))
+        spaced = len(out[-1]) < len(bare)
+    if bare:
+        out.append(bare[len(out[-1]) :])
+    return "".join(out)

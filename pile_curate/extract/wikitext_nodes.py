@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from pile_curate.extract.wikitext_names import INTERWIKI, LANGUAGES, Wiki
 from pile_curate.extract.wikitext_tags import EQUALS, GONE
@@ -21,19 +22,27 @@ MAX_DEPTH = 40
 _PROTOCOLS = (
     r"(?:https?:|ftps?:|ircs?:|mailto:|news:|git:|svn:|gopher:|geo:|tel:|urn:)?//|mailto:|news:|tel:|geo:"
 )
-_PLAIN_LINK = r"\[\[([^\[\]{}|\n\x00-\x07]+)(?:\|([^\[\]{}|\n]*))?\]\]"
-_EXTERNAL = rf"\[(?={_PROTOCOLS})"
-_OPEN = re.compile(rf"{_PLAIN_LINK}|(\{{\{{+)|(\[\[)|({_EXTERNAL})", re.IGNORECASE)
-_IN_TEMPLATE = re.compile(rf"{_PLAIN_LINK}|(\{{\{{+)|(\[\[)|({_EXTERNAL})|(\}}\}}+)|(\])|(\|)", re.IGNORECASE)
-_IN_LINK = re.compile(
-    rf"{_PLAIN_LINK}|(\{{\{{+)|(\[\[)|({_EXTERNAL})|(\}}\}}+)|(\]\]?)|(\|)|(\n\n|\n(?==))", re.IGNORECASE
-)
-_IN_FILE = re.compile(
-    rf"{_PLAIN_LINK}|(\{{\{{+)|(\[\[)|({_EXTERNAL})|(\}}\}}+)|(\]\]?)|(\|)|(\n(?==))", re.IGNORECASE
-)
-_IN_EXTERNAL = re.compile(
-    rf"{_PLAIN_LINK}|(\{{\{{+)|(\[\[)|({_EXTERNAL})|(\}}\}}+)|(\])|(\|)|(\n)", re.IGNORECASE
-)
+_TARGET, _LABEL = r"[^\[\]{}|\n\x00-\x07]++", r"[^\[\]{}|\n]*+"
+_PLAIN_LINKS = re.compile(rf"\[\[({_TARGET})(?:\|({_LABEL}))?\]\]")
+_HARMLESS = (rf"\[\[{_TARGET}(?:\|{_LABEL})?\]\]", rf"\[(?!\[|(?i:{_PROTOCOLS}))", r"\{(?!\{)")
+
+
+def _run(stops: str, *harmless: str) -> re.Pattern[str]:
+    """Match text up to the next token that matters, over plain links and over stops that begin no token."""
+    return re.compile(f"(?:{'|'.join((f'[^{stops}]++', *_HARMLESS, *harmless))})*+")
+
+
+_RUNS = {
+    "": _run(r"\[{"),
+    "{": _run(r"\[\]{}|", r"\}(?!\})"),
+    "[": _run(r"\[\]{}|\n", r"\}(?!\})", r"\n(?![\n=])"),
+    "f": _run(r"\[\]{}|\n", r"\}(?!\})", r"\n(?!=)"),
+    "h": _run(r"\[\]{}|\n", r"\}(?!\})"),
+}
+"""By the kind of the innermost frame, "" outside all: in each, other tokens matter."""
+_OPENING, _CLOSING = re.compile(r"\{+"), re.compile(r"\}+")
+_SIMPLE = re.compile(r"\{\{[^{}]*+(?:\{\{[^{}]*+\}\}(?!\})[^{}]*+)*+\}\}(?!\})")
+"""A template that holds no others, or such that hold none."""
 _BRACES = re.compile(r"\{\{+|\}\}+")
 _NAME = re.compile(r"\s*(?:(?:template|subst|safesubst|msg)\s*:\s*)*+(#?[^|{}\[\]<>\n:]*:?)", re.IGNORECASE)
 _UNCLOSED = re.compile(r"\s*\|")
@@ -41,6 +50,7 @@ _PREFIX = re.compile(r"\s*([^:|\[\]{}\n]{1,40}):")
 _FILE_END = re.compile(
     r"\.(?:jpe?g|png|gif|svg|tiff?|webp|xcf|pdf|djvu|og[agv]|opus|wav|mp3|mid|flac|web[mp]|stl)$"
 )
+_QUALIFIER = re.compile(r"[(（][^()（）]*+[)）]\Z")
 _URL = re.compile(r"\S+")
 
 Renderer = Callable[[str, list[str]], str]
@@ -58,9 +68,10 @@ class _Frame:
         """Return what was read as plain text, for a frame that never closed; of a file, its caption."""
         parts = self.parts
         if self.kind == "f":
-            parts = parts[1:]
-            while len(parts) > 1 and " " not in "".join(parts[0]):
-                parts = parts[1:]
+            begin = 1
+            while len(parts) - begin > 1 and " " not in "".join(parts[begin]):
+                begin += 1
+            parts = parts[begin:]
         pieces = list(parts[0]) if parts else []
         for part in parts[1:]:
             pieces.append("|")
@@ -70,10 +81,17 @@ class _Frame:
 
 def normal_name(name: str) -> str:
     """Fold a template's name as MediaWiki compares it, and case away with it: ``Lang_-fr`` is ``lang -fr``."""
+    return _known_name(name) if len(name) < 100 else _fold(name)
+
+
+def _fold(name: str) -> str:
     name = " ".join(name.replace("_", " ").split()).lower()
     for prefix in ("template:", "subst:", "safesubst:", "msg:"):
         name = name.removeprefix(prefix).lstrip()
     return name
+
+
+_known_name = lru_cache(maxsize=1 << 13)(_fold)
 
 
 class Expander:
@@ -87,43 +105,58 @@ class Expander:
         """Return the text with templates and links resolved; see the module for marks it leaves."""
         out: list[str] = []
         stack: list[_Frame] = []
-        at = 0
-        search = _OPEN.search
-        while found := search(text, at):
+        at, size = 0, len(text)
+        run = _RUNS[""]
+        while found := run.match(text, at):
             target = stack[-1].parts[-1] if stack else out
-            if found.start() > at:
-                target.append(text[at : found.start()])
-            at = found.end()
-            kind = found.lastindex or 0
-            if kind <= 2:
-                target.append(self.link(found[1], found[2]))
-                continue
-            if kind == 3:
-                at = self._open_template(text, found.start(3), found.end(3), stack, target)
-            elif kind == 4:
+            end = found.end()
+            if end > at:
+                piece = text[at:end]
+                target.append(self._with_links(piece) if "[[" in piece else piece)
+            if end == size:
+                break
+            char = text[end]
+            if char == "{":
+                opened = _end(_OPENING, text, end) if text.startswith("{{{", end) else end + 2
+                at = self._open_template(text, end, opened, stack, target)
+            elif char == "[":
+                link = text.startswith("[[", end)
+                at = end + 1 + link
                 if len(stack) < MAX_DEPTH:
-                    stack.append(_Frame("f" if self._is_file(text, at) else "["))
-            elif kind == 5:
-                if len(stack) < MAX_DEPTH:
-                    stack.append(_Frame("h"))
-            elif kind == 6:
-                at = self._close_template(found, stack, out)
-            elif kind == 7:
-                at = self._close_bracket(found, stack, out)
-            elif kind == 8:
+                    stack.append(_Frame("h" if not link else "f" if self._is_file(text, at) else "["))
+            elif char == "}":
+                at = self._close_template(text, end, stack, out)
+            elif char == "]":
+                at = self._close_bracket(text, end, stack, out)
+            elif char == "|":
+                at = end + 1
                 if stack[-1].kind == "h":
                     target.append("|")
                 else:
                     stack[-1].parts.append([])
-            else:
+            else:  # a line end that no link of this kind may hold
+                at = end + 1 + (stack[-1].kind == "[" and text.startswith("\n\n", end))
                 frame = stack.pop()
                 _target(stack, out).extend(frame.literal())
-                _target(stack, out).append(found[9])
-            search = _SEARCH[stack[-1].kind] if stack else _OPEN.search
-        _target(stack, out).append(text[at:])
+                _target(stack, out).append(text[end:at])
+            run = _RUNS[stack[-1].kind if stack else ""]
         for frame in stack:
             out.extend(frame.literal())
         return "".join(out)
+
+    def _with_links(self, text: str) -> str:
+        """Return a run of text with its plain links resolved; most show their label or their target as it is."""
+        pieces = _PLAIN_LINKS.split(text)
+        pieces[1::3] = [
+            label
+            if label and ":" not in target and not label.isspace()
+            else target.strip() or GONE
+            if label is None and ":" not in target and "_" not in target and "#" not in target
+            else self.link(target, label)
+            for target, label in zip(pieces[1::3], pieces[2::3], strict=True)
+        ]
+        del pieces[2::3]
+        return "".join(pieces)
 
     def _is_file(self, text: str, at: int) -> bool:
         """Say whether a link names a file: its caption may hold blank lines, other labels may not."""
@@ -154,6 +187,8 @@ class Expander:
         """Return the end of the braces that open at ``start``, 0 if they never close."""
         if start in self._unmatched:
             return 0
+        if simple := _SIMPLE.match(text, start):
+            return simple.end()
         opened: list[int] = []
         parameter = text.startswith("{{{", start) and not text.startswith("{{{{", start)
         for run in _BRACES.finditer(text, start):
@@ -171,10 +206,10 @@ class Expander:
         self._unmatched.update(opened)
         return 0
 
-    def _close_template(self, found: re.Match[str], stack: list[_Frame], out: list[str]) -> int:
+    def _close_template(self, text: str, at: int, stack: list[_Frame], out: list[str]) -> int:
         depth = next((i for i in range(len(stack) - 1, -1, -1) if stack[i].kind == "{"), -1)
         if depth < 0:
-            return found.end()
+            return _end(_CLOSING, text, at)
         while len(stack) > depth + 1:
             frame = stack.pop()
             stack[-1].parts[-1].extend(frame.literal())
@@ -184,7 +219,7 @@ class Expander:
         if stack and "=" in rendered:
             rendered = rendered.replace("=", EQUALS)
         _target(stack, out).append(rendered)
-        return found.start() + 2
+        return at + 2
 
     def _render_template(self, parts: list[str]) -> str:
         head = parts[0]
@@ -195,26 +230,23 @@ class Expander:
             return self._render(normal_name(name) + ":", [first, *parts[1:]])
         return self._render(name, parts[1:])
 
-    def _close_bracket(self, found: re.Match[str], stack: list[_Frame], out: list[str]) -> int:
+    def _close_bracket(self, text: str, at: int, stack: list[_Frame], out: list[str]) -> int:
         top = stack[-1].kind
-        if top == "{":
+        if top == "{" or (top in "[f" and not text.startswith("]]", at)):
             stack[-1].parts[-1].append("]")
-            return found.start() + 1
-        if top in "[f" and len(found[7]) == 1:
-            stack[-1].parts[-1].append("]")
-            return found.end()
+            return at + 1
         frame = stack.pop()
         parts = ["".join(part) for part in frame.parts]
         if top == "h":
             _target(stack, out).append(self.external(parts[0]))
-            return found.start() + 1
+            return at + 1
         target = parts[0]
         if "\n" in target:
             _target(stack, out).extend(frame.literal())
         else:
             label = None if len(parts) == 1 else "|".join(parts[1:])
             _target(stack, out).append(self.link(target, label))
-        return found.end()
+        return at + 2
 
     def external(self, inner: str) -> str:
         """Return the label of ``[url label]``; a bare ``[url]`` shows only a number, so it goes."""
@@ -244,14 +276,18 @@ class Expander:
         text = target.replace("_", " ")
         if label is not None:
             # [[Mercury (planet)|]] shows the name without its qualifier and name space.
-            text = re.sub(r"\s*[(（][^()（）]*[)）]$", "", text.split(":", 1)[-1] if ":" in text else text)
+            text = text.partition(":")[2] if ":" in text else text
+            qualifier = _QUALIFIER.search(text)
+            text = text[: qualifier.start()].rstrip() if qualifier else text
         page, hash_, section = text.partition("#")
         if hash_:
             text = f"{page.strip()} § {section.strip()}" if page.strip() else section.strip()
         return text.strip() or GONE
 
 
-_SEARCH = {"{": _IN_TEMPLATE.search, "[": _IN_LINK.search, "f": _IN_FILE.search, "h": _IN_EXTERNAL.search}
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return found.end() if found else at
 
 
 def _target(stack: list[_Frame], out: list[str]) -> list[str]:

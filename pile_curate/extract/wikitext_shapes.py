@@ -12,7 +12,7 @@ from pile_curate.extract.wikitext_names import LANGUAGES, names
 from pile_curate.extract.wikitext_tags import GONE, HOLE, superscript
 from pile_curate.extract.wikitext_units import date
 
-_ASSIGN = re.compile(r"\s*([^=\n\x04]*?)\s*=")
+_ASSIGN = re.compile(r"\s*+([^=\n\x04]*+)\s*+=")
 
 
 class Args:
@@ -25,7 +25,7 @@ class Args:
         for part in raw:
             named = _ASSIGN.match(part) if "=" in part else None
             if named:
-                self._named[named[1].lower()] = part[named.end() :].strip()
+                self._named[named[1].rstrip().lower()] = part[named.end() :].strip()
             else:
                 count += 1
                 self._named[str(count)] = part.strip()

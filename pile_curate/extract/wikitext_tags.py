@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import html
 import re
+from functools import lru_cache
 
 from pile_curate.extract.wikitext_names import names
 
@@ -37,20 +38,28 @@ _DROPPED = names(
 _VERBATIM = names("nowiki pre math chem ce syntaxhighlight source")
 
 _TAG = re.compile(
-    r"<!--|<("
+    r"<(?:(ref\b(?:[^<>]*[^<>/])?>[^<]*+</ref\s*>)|!--|("
     + "|".join(sorted(_DROPPED | _VERBATIM | {"poem", "noinclude", "onlyinclude"}))
-    + r")\b([^<>]*)>",
+    + r")\b([^<>]*)>)",
     re.IGNORECASE,
 )
+"""A whole reference without a tag in it, most are; a comment; an extension tag."""
 _REF_EDGE = re.compile(r"<(/?)ref\b([^<>]*)>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _LANG = re.compile(r"""\blang\s*=\s*["']?([\w+#.-]+)""")
 _STYLE = re.compile(r"\\(?:displaystyle|textstyle|scriptstyle)\s*")
 
 
+_unescape = lru_cache(maxsize=1 << 12)(html.unescape)
+
+
+def _entity(found: re.Match[str]) -> str:
+    return _unescape(found[0])
+
+
 def entities(text: str) -> str:
     """Replace character references, those with a semicolon only, as MediaWiki does (``?a=1&copy=2`` is a URL)."""
-    return _ENTITY.sub(lambda found: html.unescape(found[0]), text) if "&" in text else text
+    return _ENTITY.sub(_entity, text) if "&" in text else text
 
 
 class Protector:
@@ -79,7 +88,10 @@ class Protector:
         while found := _TAG.search(text, at):
             start = found.start()
             out.append(text[at:start])
-            if found[1] is None:
+            if found[1]:
+                out.append(GONE)
+                at = found.end()
+            elif found[2] is None:
                 at = self._comment(text, start, out)
             else:
                 at = self._extension(text, found, out)
@@ -98,7 +110,7 @@ class Protector:
         return end
 
     def _extension(self, text: str, found: re.Match[str], out: list[str]) -> int:
-        name, attributes, after = found[1].lower(), found[2], found.end()
+        name, attributes, after = found[2].lower(), found[3], found.end()
         if attributes.endswith("/"):
             out.append(self.keep("") if name == "nowiki" else GONE)
             return after
@@ -185,7 +197,7 @@ _PLAIN_TAGS = names(
 _HTML_NAMES = sorted(_LINE_TAGS | _PLAIN_TAGS | names("br li table tr td th sup sub"))
 _HTML = re.compile(rf"<(/?)({'|'.join(_HTML_NAMES)})\b[^<>]*>", re.IGNORECASE)
 _SUPERSCRIPT = re.compile(r"<sup\b[^<>]*>([^<>]*)</sup\s*>", re.IGNORECASE)
-_HIDDEN = re.compile(r"""<(span|div)\b[^<>]*display\s*:\s*none[^<>]*>[^<>]*</\1\s*>""", re.IGNORECASE)
+_HIDDEN = re.compile(r"""<(span|div)\b(?=[^<>]*display\s*:\s*none)[^<>]*+>[^<>]*+</\1\s*>""", re.IGNORECASE)
 _RAISED = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
 _RAISABLE = re.compile(r"[0-9+\-−]{1,8}")
 _ORDINAL = names("st nd rd th e er re ère ème ier ière eme os as o a me mes lle lles r gr te ste ᵉ")
