@@ -1,18 +1,27 @@
 """Measure how fast each source is read: MB of raw input a second of one core, and where the time goes.
 
     python -m benchmarks.source_speed RECIPE [--input NAME=DIR ...] [--seconds 2] [--sources a,b] [--json FILE]
+        [--against CHECKOUT [--turns 3]]
 
 Each source of the recipe is framed, parsed, cleaned and measured in one process (no Spark, no guard), first once so
 that everything is compiled and loaded, then again and again for at least ``--seconds`` CPU seconds. Raw bytes are
 those on disk, compressed where the source is compressed; text bytes are those of the documents. Shares are of CPU
 time: frame (cutting and decompressing), parse (markup to text), clean, language (fastText), signals (quality signals
 and signatures). ``--input '*=DIR'`` names one root for all sources that the recipe gives none.
+
+``--against`` names a checkout of another version: both versions measure each source in turn, in processes of their own,
+and the table has the medians of the turns' ratios (this version over that one).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
 from collections import defaultdict
 
 import pyarrow as pa
@@ -76,6 +85,47 @@ def render(rows: list[dict[str, float | str]]) -> str:
     return "\n".join(lines)
 
 
+def rows_of(checkout: str, recipe: str, inputs: list[str], name: str, seconds: float) -> dict[str, float]:
+    """Return a source's row as another process measures it, with a checkout's own code."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.source_speed",
+            recipe,
+            "--sources",
+            name,
+            "--json",
+            file.name,
+        ]
+        command += ["--seconds", str(seconds), *(part for entry in inputs for part in ("--input", entry))]
+        environment = os.environ | {"PYTHONPATH": checkout}
+        subprocess.run(command, cwd=checkout, env=environment, stdout=subprocess.DEVNULL, check=True)
+        (row,) = json.load(file)
+    return {key: float(value) for key, value in row.items() if not isinstance(value, str)}
+
+
+def compare(options: argparse.Namespace, names: list[str]) -> str:
+    """Return this version beside the other one, source by source."""
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    recipe = os.path.abspath(options.recipe)
+    lines = [
+        f"{'source':18s} {'read MB/s':>10s} {'before':>8s} {'ratio':>7s} {'whole MB/s':>11s} {'before':>8s} {'ratio':>7s}"
+    ]
+    for name in names:
+        turns = [
+            [rows_of(code, recipe, options.input, name, options.seconds) for code in (here, options.against)]
+            for _ in range(options.turns)
+        ]
+        cells = []
+        for key in ("read", "all"):
+            mine, theirs = (statistics.median(turn[which][key] for turn in turns) for which in (0, 1))
+            ratio = statistics.median(turn[0][key] / turn[1][key] for turn in turns)
+            cells.append(f"{mine:10.2f} {theirs:8.2f} {ratio:6.2f}x")
+        lines.append(f"{name:18s} " + "  ".join(cells))
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -84,9 +134,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--sources", help="only these, separated by commas")
     parser.add_argument("--json", help="a file for the rows")
+    parser.add_argument("--against", metavar="CHECKOUT", help="another version's folder, measured in turn")
+    parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
     recipe = recipe_of(options.recipe, options.input)
     names = options.sources.split(",") if options.sources else list(recipe.names)
+    if options.against:
+        options.against = os.path.abspath(options.against)
+        print(compare(options, names))
+        return
     rows = [speed(recipe, name, options.seconds) for name in names]
     print(render(rows))
     if options.json:
