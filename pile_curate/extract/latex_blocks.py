@@ -11,15 +11,17 @@ spaces are mended exactly there and nowhere else.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 HARD, GONE, HEAD, REF, CODE_MARK, NOTES, ITEM, QUOTE_END = (chr(0xE000 + n) for n in range(8))
 """A line end that stays; a hole; a heading (then its rank); around a label, code, a note's number; an item (then its
 depth); the end of an inner list."""
 
 MARKS = re.compile("[\ue000-\ue007]")
+_RANKED = re.compile("[\ue000-\ue007]\\d?")
 
 _PARAGRAPHS = re.compile(r"\n\n+")
-_REFERENCES = re.compile(f"(?:{REF}([cC]){REF})?{REF}([^{REF}\n]{{0,300}}){REF}")
+_REFERENCES = re.compile(f"{REF}(?:([cC]){REF}{REF})?([^{REF}\n]{{0,300}}){REF}")
 _MORE = re.compile(f"(?: and |, |–){REF}([^{REF}\n]{{0,300}}){REF}")
 _NOTE = re.compile(f"{NOTES}(\\d+){NOTES}")
 _CODE = re.compile(f"{CODE_MARK}(\\d+){CODE_MARK}")
@@ -28,7 +30,7 @@ _LEAD = (
     r"(?:see|cf\.?|e\.g\.?|i\.e\.?|also|in|e\.g|for|example|instance|and|or|the|references|therein|ref\.?|refs\.?|eqs?\.?|"
     r"figs?\.?|sec\.?|section|sections|theorem|lemma|table|tables|equation|equations|chapter|appendix|from|by|of|page|p\.?|pp\.?)"
 )
-_BRACKETS = re.compile(rf"[ ]?([(\[])([^()\[\]\n]{{0,400}}?{GONE}[^()\[\]\n]{{0,400}})([)\]])")
+_BRACKETS = re.compile(rf"([(\[])([^()\[\]\n]{{0,400}}?{GONE}[^()\[\]\n]{{0,400}})([)\]])")
 _EMPTY = re.compile(rf"(?:{_LEAD}|[\s,;:.{GONE}~–—-])*", re.IGNORECASE)
 _EDGE_START = re.compile(rf"^\s*(?:(?:see|cf\.?|e\.g\.?,?)\s*(?:also\s*)?)?{GONE}[\s,;{GONE}]*")
 _EDGE_END = re.compile(
@@ -36,7 +38,6 @@ _EDGE_END = re.compile(
 )
 _WORDED = re.compile(rf"\b(?:Refs?\.|References?|Ref|Refs|refs?\.|citations?)[\s~]*{GONE}", re.IGNORECASE)
 _PAGE = re.compile(rf"(?:,?[ ]\b(?:on|at|see|of))?[ ](?:pages?|pp?\.)[\s~]*{GONE}(?:–{GONE})?")
-_BEFORE = re.compile(rf"[ ]*{GONE}[ ]*(?=[,.;:!?)\]\n]|\Z)")
 _IN = re.compile(rf"(?:(?<=^)|(?<=[.!?] ))(?:In|See|From|By|Following) {GONE}\s*[,;:]?\s+(\w)")
 _SEE = re.compile(rf",?[ ]+(?:see|cf\.?|see also|see e\.g\.|e\.g\.)[ ]*{GONE}(?=[ ]*(?:[.,;:)]|$))")
 _HOLE = re.compile(rf"[ ]*{GONE}[ ]*")
@@ -92,12 +93,13 @@ def _block(text: str, labels: dict[str, tuple[str, str]]) -> tuple[str, int, str
         line = " ".join(line.split())
         if not line:
             continue
-        if lines and not line.strip(".,;:"):  # punctuation behind a displayed formula stays with it
+        if lines and line[0] in ".,;:" and not line.strip(".,;:"):  # punctuation behind a displayed formula stays with it
             lines[-1] += line.strip()
             continue
         lines.append(line)
     text = "\n".join(lines)
-    text = re.sub("[\ue000-\ue007]\\d?", "", text)
+    if not text.isascii():
+        text = _RANKED.sub("", text)
     if kind == "item" and not text.partition(" ")[2].strip():
         return None
     if kind != "item" and not text.strip(" .,;:-|"):
@@ -134,16 +136,48 @@ def mended(text: str) -> str:
         inner = re.sub(rf"\s*(?:\be\.g\.,?|\bsee|\bcf\.)?\s*{GONE}\s*(?=[;,])", "", inner)
         inner = re.sub(rf"(?:^|(?<=[;,]))\s*(?:e\.g\.,?|see|cf\.)?\s*{GONE}\s*[;,]\s*", " ", inner)
         inner = _HOLE.sub(" ", inner).strip(" ,;")
-        space = " " if found[0][0] == " " else ""
-        return f"{space}{found[1]}{inner}{found[3]}" if inner else GONE
+        return f"{found[1]}{inner}{found[3]}" if inner else GONE
 
-    text = _BRACKETS.sub(bracket, text)
-    text = _PAGE.sub(GONE, _WORDED.sub(GONE, text))
+    if "(" in text or "[" in text:
+        text = _replaced(text, _BRACKETS, bracket)
+    lower = text.lower()
+    if "ref" in lower or "citation" in lower:
+        text = _WORDED.sub(GONE, text)
+    if " p" in text:
+        text = _PAGE.sub(GONE, text)
     text = _RUN.sub(GONE, text)
-    text = _IN.sub(lambda found: found[1].upper(), text)
-    text = _SEE.sub("", text)
-    text = _BEFORE.sub("", text)
-    return _HOLE.sub(" ", text).strip(" ")
+    if any(f"{word} {GONE}" in text for word in ("In", "See", "From", "By", "Following")):
+        text = _IN.sub(lambda found: found[1].upper(), text)
+    if " see" in text or " cf" in text or " e.g." in text:
+        text = _SEE.sub("", text)
+    return _joined(text.split(GONE)).strip(" ")
+
+
+def _replaced(text: str, pattern: re.Pattern[str], by: Callable[[re.Match[str]], str]) -> str:
+    """Replace matches; one that leaves a hole takes the space in front with it."""
+    out: list[str] = []
+    at = 0
+    for found in pattern.finditer(text):
+        new = by(found)
+        start = found.start()
+        if new == GONE and start > at and text[start - 1] == " ":
+            start -= 1
+        out += (text[at:start], new)
+        at = found.end()
+    out.append(text[at:])
+    return "".join(out)
+
+
+def _joined(parts: list[str]) -> str:
+    """Close the holes between parts: with a space, but none in front of punctuation and at the end."""
+    out = [parts[0]]
+    last = len(parts) - 1
+    for at, part in enumerate(parts[1:], 1):
+        part = part.lstrip(" ")
+        tight = part[0] in ",.;:!?)]\n" if part else at == last
+        out[-1] = out[-1].rstrip(" ")
+        out += ("" if tight else " ", part)
+    return "".join(out)
 
 
 def _without_empty_headings(page: list[tuple[str, int, str]]) -> list[tuple[str, int, str]]:

@@ -11,6 +11,7 @@ import re
 
 from pile_curate.extract.latex_macros import Expander
 from pile_curate.extract.latex_numbers import Numbers
+from pile_curate.extract.latex_primitives import PRIMITIVES
 from pile_curate.extract.latex_stack import plain
 from pile_curate.extract.latex_tables import DROPPED_ENVIRONMENTS, SECTIONS
 from pile_curate.extract.latex_tokens import CLOSE_ENV, COMBINE, NO_VALUE, NOTE, PAR, PRIMITIVE, source_of
@@ -41,6 +42,12 @@ _SKIP = {
     "\\thinmuskip": "d", "\\medmuskip": "d", "\\thickmuskip": "d", "\\everymath": "m", "\\endgraf": "",
 }  # fmt: skip
 """What formulas are better without; ``\\textcolor`` and ``\\ensuremath`` leave their content."""
+_READ = frozenset((*_SKIP, *SECTIONS, *PRIMITIVES)) | set(
+    """\\begin \\end \\label \\nonumber \\notag \\tag \\ref \\eqref \\item \\mathchoice""".split()
+)
+_READ |= {"\\\n", "\\\t"}  # written as "\\ "
+_NAMES = re.compile(r"\\(?:[A-Za-z]+|[\s\S])")
+_BRACES = re.compile(r"\\[\s\S]|[{}]")
 _VOID = re.compile(
     r"(?:[\s{}~]|\\[,;:! ]|\\(?:quad|qquad|displaystyle|textstyle|hspace|rm|bf|it|small)(?![A-Za-z]))*"
 )
@@ -60,6 +67,36 @@ class Formulas(Expander):
         self.numbers = Numbers()
         self.open_names: dict[str, int] = {}
         """Environments that are open outside the formula, by name."""
+        self.plain: dict[str, tuple[str, set[str]] | None] = {}
+        self.harmless: set[str] = set()
+        """Control sequences met so far that a formula keeps as they are, unless the document defines them."""
+
+    def plain_formula(self, token: str) -> str | None:
+        """Return what a whole formula is written as if nothing in it is to be expanded or dropped, else None."""
+        if token in self.plain:
+            known = self.plain[token]
+        else:
+            known = self.plain[token] = self._plain(token)
+        if known is None:
+            return None
+        tex, names = known
+        if names and not (self.macros.keys().isdisjoint(names) and self.switches.keys().isdisjoint(names)):
+            return None
+        return tex
+
+    def _plain(self, token: str) -> tuple[str, set[str]] | None:
+        """Return a formula as written and its control sequences; None where its tokens must be gone through."""
+        dollars = 2 if token[1] == "$" else 1
+        tex = token[dollars:-dollars]
+        names = set(_NAMES.findall(tex)) if "\\" in tex else set()
+        for name in names - self.harmless:
+            if _is_special(name):
+                return None
+            self.harmless.add(name)
+        if not tex.isascii() or (("{" in tex or "}" in tex) and not _is_balanced(tex)):
+            return None
+        tex = _tidy(tex)
+        return tex if dollars == 2 else inline(tex), names
 
     def formula(self, close: str, environment: str = "", numbered: str = "", by_line: bool = False) -> str:
         r"""Return the TeX up to ``close`` (``$``, ``$$``, ``\)``, ``\]``, ``}``) or to ``\end{environment}``.
@@ -218,6 +255,24 @@ class Formulas(Expander):
             self.push(["\\end", "{", name, "}"])
             return True
         return False
+
+
+def _is_special(name: str) -> bool:
+    r"""Say whether a formula may do more with a control sequence than to keep it: what ``formula`` asks for by name."""
+    return name in _READ or "cite" in name or name.startswith("\\if") or name.endswith(("true", "false"))
+
+
+def _is_balanced(tex: str) -> bool:
+    """Say whether each brace has its other."""
+    depth = 0
+    for brace in _BRACES.findall(tex):
+        if brace == "{":
+            depth += 1
+        elif brace == "}":
+            depth -= 1
+            if depth < 0:
+                return False
+    return not depth
 
 
 def _tidy(tex: str) -> str:

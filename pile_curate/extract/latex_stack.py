@@ -8,7 +8,7 @@ the source. No real paper comes near (the samples stay below three times).
 
 from __future__ import annotations
 
-from pile_curate.extract.latex_tokens import FILE_END, NO_VALUE, NOTE, PAR
+from pile_curate.extract.latex_tokens import FILE_END, NO_VALUE, NOTE, PAR, flat
 
 BRACKET_BYTES = 8000
 """An optional argument that does not close within so much is text in brackets."""
@@ -34,20 +34,32 @@ class TokenStack:
             raise TexLimit("its macros expand to more than its size can justify")
 
     def pop(self) -> str:
-        """Return the next token, ``""`` at the end."""
-        while self.stack:
-            token = self.stack.pop()
-            if token != FILE_END:
-                return token
-            self.depth -= 1
+        """Return the next token, ``""`` at the end; a formula that is one token gives its first dollar."""
+        stack = self.stack
+        while stack:
+            token = stack.pop()
+            if token == FILE_END:
+                self.depth -= 1
+                continue
+            if token[:1] == "$" and len(token) > 1:
+                stack.extend(flat(token)[:0:-1])
+                return "$"
+            return token
         return ""
 
     def peek(self) -> str:
         """Return the next token without taking it."""
-        token = self.pop()
-        if token:
-            self.stack.append(token)
-        return token
+        stack = self.stack
+        while stack:
+            token = stack[-1]
+            if token == FILE_END:
+                self.depth -= 1
+            elif token:
+                return token if token[0] != "$" else "$"
+            stack.pop()
+            if not token:
+                break
+        return ""
 
     def push(self, tokens: list[str]) -> None:
         """Put tokens in front of what is to come."""
@@ -55,22 +67,19 @@ class TokenStack:
 
     def skip_space(self) -> None:
         """Pass over white space that is no paragraph end."""
-        token = self.pop()
-        while token and token[0] in " \t\n" and token != PAR:
+        while (token := self.peek()) and token[0] in " \t\n" and token != PAR:
+            self.stack.pop()
             token = token.lstrip()
             if token:
-                break
-            token = self.pop()
-        if token:
-            self.stack.append(token)
+                self.stack.append(token)
+                return
 
     def take_char(self, wanted: str) -> bool:
         """Take the next character if it is the wanted one, also after spaces."""
         self.skip_space()
-        token = self.peek()
-        if not token.startswith(wanted):
+        if not self.peek().startswith(wanted):
             return False
-        self.stack.pop()
+        token = self.pop()
         if token != wanted:
             self.stack.append(token[len(wanted) :])
         return True
@@ -95,6 +104,9 @@ class TokenStack:
                     return out
             elif token == FILE_END:
                 self.depth -= 1
+                continue
+            elif token[:1] == "$" and len(token) > 1:
+                stack.extend(flat(token)[::-1])
                 continue
             out.append(token)
             cost += len(token)

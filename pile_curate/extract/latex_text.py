@@ -28,6 +28,7 @@ from pile_curate.extract.latex_tokens import (
     RAW,
     VERBATIM,
     Lexer,
+    flat,
     source_of,
 )
 
@@ -102,7 +103,8 @@ class Renderer(Frames):
             elif first == "}":
                 self.close_group()
             elif first == "$":
-                self.dollar()
+                if len(token) == 1 or not self.whole_formula(token):
+                    self.dollar()
             elif token == PAR:
                 out.append(PAR)
             elif first == NOTE:
@@ -205,6 +207,18 @@ class Renderer(Frames):
             self.display(self.formula("$$"))
         else:
             self.out.append(inline(self.formula("$")))
+
+    def whole_formula(self, token: str) -> bool:
+        """Write a formula that is one token; where it needs reading, put its tokens back behind its first dollar."""
+        plain = self.plain_formula(token)
+        if plain is None:
+            self.stack.extend(flat(token)[:0:-1])
+            return False
+        if token[1] == "$":
+            self.display(plain)
+        else:
+            self.out.append(plain)
+        return True
 
     def display(self, tex: str, environment: str = "") -> None:
         """Write a displayed formula on lines of its own."""
