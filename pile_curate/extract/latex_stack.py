@@ -90,7 +90,7 @@ class TokenStack:
 
     def group(self) -> list[str]:
         """Return the tokens up to the brace that closes a group just opened; nothing if it never closes."""
-        depth, cost = 1, 0
+        depth = 1
         out: list[str] = []
         stack = self.stack
         while stack:
@@ -100,7 +100,7 @@ class TokenStack:
             elif token == "}":
                 depth -= 1
                 if not depth:
-                    self.charge(cost)
+                    self.charge(sum(map(len, out)))
                     return out
             elif token == FILE_END:
                 self.depth -= 1
@@ -109,8 +109,7 @@ class TokenStack:
                 stack.extend(flat(token)[::-1])
                 continue
             out.append(token)
-            cost += len(token)
-        self.charge(cost + 16)
+        self.charge(sum(map(len, out)) + 16)
         self.push(out)
         return []
 

@@ -263,9 +263,11 @@ def source_of(tokens: list[str]) -> str:
         if first == NOTE:
             token = token[2:] if token[:2] in (VERBATIM, RAW, PRIMITIVE) else ""
             first = token[:1]
-        if word and (first.isalpha()):
-            out.append(" ")
+        if first == "\\":
+            word = token[-1].isalpha()
+        elif word and token:
+            word = False
+            if first.isalpha():
+                out.append(" ")
         out.append(token)
-        if token:
-            word = first == "\\" and token[-1:].isalpha()
     return "".join(out)
