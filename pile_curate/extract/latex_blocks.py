@@ -40,6 +40,11 @@ _WORDED = re.compile(rf"\b(?:Refs?\.|References?|Ref|Refs|refs?\.|citations?)[\s
 _PAGE = re.compile(rf"(?:,?[ ]\b(?:on|at|see|of))?[ ](?:pages?|pp?\.)[\s~]*{GONE}(?:–{GONE})?")
 _IN = re.compile(rf"(?:(?<=^)|(?<=[.!?] ))(?:In|See|From|By|Following) {GONE}\s*[,;:]?\s+(\w)")
 _SEE = re.compile(rf",?[ ]+(?:see|cf\.?|see also|see e\.g\.|e\.g\.)[ ]*{GONE}(?=[ ]*(?:[.,;:)]|$))")
+_BLANK = "".join(c for c in map(chr, range(0x3001)) if c.isspace()) + "~"
+_WORDS = ("ref", "refs", "ref.", "refs.", "reference", "references", "citation", "citations")
+_PAGES = (" page", " pages", " p.", " pp.")
+_SEES = (" see", " cf", " cf.", " also", " e.g.")
+_STARTS = tuple(f"{word} {GONE}" for word in ("In", "See", "From", "By", "Following"))
 _HOLE = re.compile(rf"[ ]*{GONE}[ ]*")
 _DANGLING = re.compile(r"(?<=\()[ ,;]+|[ ,;]+(?=\))")
 _VOID_BRACKETS = re.compile(r"[ ]?\([ ,;.]*\)")
@@ -93,7 +98,7 @@ def _block(text: str, labels: dict[str, tuple[str, str]]) -> tuple[str, int, str
         line = " ".join(line.split())
         if not line:
             continue
-        if lines and line[0] in ".,;:" and not line.strip(".,;:"):  # punctuation behind a displayed formula stays with it
+        if lines and line[0] in ".,;:" and not line.strip(".,;:"):  # what ends a displayed formula
             lines[-1] += line.strip()
             continue
         lines.append(line)
@@ -140,17 +145,21 @@ def mended(text: str) -> str:
 
     if "(" in text or "[" in text:
         text = _replaced(text, _BRACKETS, bracket)
-    lower = text.lower()
-    if "ref" in lower or "citation" in lower:
+    if _stands_before(text, _WORDS):
         text = _WORDED.sub(GONE, text)
-    if " p" in text:
+    if _stands_before(text, _PAGES):
         text = _PAGE.sub(GONE, text)
     text = _RUN.sub(GONE, text)
-    if any(f"{word} {GONE}" in text for word in ("In", "See", "From", "By", "Following")):
+    if any(start in text for start in _STARTS):
         text = _IN.sub(lambda found: found[1].upper(), text)
-    if " see" in text or " cf" in text or " e.g." in text:
+    if _stands_before(text, _SEES):
         text = _SEE.sub("", text)
     return _joined(text.split(GONE)).strip(" ")
+
+
+def _stands_before(text: str, words: tuple[str, ...]) -> bool:
+    """Say whether one of some words, in small letters, stands in front of a hole: cheaper than their pattern."""
+    return any(part.rstrip(_BLANK)[-12:].lower().endswith(words) for part in text.split(GONE)[:-1])
 
 
 def _replaced(text: str, pattern: re.Pattern[str], by: Callable[[re.Match[str]], str]) -> str:

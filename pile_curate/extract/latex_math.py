@@ -57,6 +57,7 @@ _READ = frozenset((*_SKIP, *SECTIONS, *PRIMITIVES)) | set(
 )
 _READ |= {"\\\n", "\\\t"}  # written as "\\ "
 _NAMES = re.compile(r"\\(?:[A-Za-z]+|[\s\S])")
+_BARE_BRACES = re.compile(r"[{}]")
 _BRACES = re.compile(r"\\[\s\S]|[{}]")
 _VOID = re.compile(
     r"(?:[\s{}~]|\\[,;:! ]|\\(?:quad|qquad|displaystyle|textstyle|hspace|rm|bf|it|small)(?![A-Za-z]))*"
@@ -198,7 +199,9 @@ class Formulas(Expander):
                 takes.pop()
                 out.append(token)
             elif first == "$":
-                if len(token) > 1:  # a formula that is whole only if this one has ended: its first dollar is meant
+                if (
+                    len(token) > 1
+                ):  # a formula that is whole only if this one has ended: its first dollar is meant
                     stack.extend(flat(token)[:0:-1])
                     token = first
                 if len(takes) == 1 and not nested and close in ("$", "$$"):
@@ -281,7 +284,7 @@ def _is_special(name: str) -> bool:
 def _is_balanced(tex: str) -> bool:
     """Say whether each brace has its other."""
     depth = 0
-    for brace in _BRACES.findall(tex):
+    for brace in (_BRACES if "\\{" in tex or "\\}" in tex else _BARE_BRACES).findall(tex):
         if brace == "{":
             depth += 1
         elif brace == "}":

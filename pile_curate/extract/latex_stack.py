@@ -90,9 +90,16 @@ class TokenStack:
 
     def group(self) -> list[str]:
         """Return the tokens up to the brace that closes a group just opened; nothing if it never closes."""
-        depth = 1
-        out: list[str] = []
         stack = self.stack
+        if (
+            len(stack) > 1 and stack[-2] == "}" and stack[-1][:1].isalnum()
+        ):  # a name, a key, a number: most are
+            out = [stack.pop()]
+            stack.pop()
+            self.charge(len(out[0]))
+            return out
+        depth = 1
+        out = []
         while stack:
             token = stack.pop()
             if token == "{":
@@ -229,6 +236,8 @@ class TokenStack:
 
 def plain(tokens: list[str]) -> str:
     """Return the characters of tokens, without commands, in one line."""
+    if len(tokens) == 1 and tokens[0].isalnum():
+        return tokens[0]
     joined = "".join(t if t[0] != NOTE else t[2:] for t in tokens if t[0] not in "\\{}" and t != NO_VALUE)
     return " ".join(joined.split())
 

@@ -25,6 +25,7 @@ NOTE = "\0"
 VERBATIM, RAW, FILE_END, NO_VALUE, PRIMITIVE = "\0v", "\0r", "\0e", "\0n", "\0p"
 COMBINE, CLOSE_ENV, CODE = "\0c", "\0x", "\0k"
 
+
 def _lexer(letter: str, formula: str) -> Callable[[str, int, int], list[str]]:
     """Return what cuts a stretch without comments, paragraph ends and hooks into tokens."""
     whole = rf"|\$\$(?:{formula})*+\$\$|\$(?:{formula})++\$" if formula else ""
