@@ -65,6 +65,8 @@ class Lexer:
 
     def __init__(self) -> None:
         self.code = set(CODE_ENVIRONMENTS)
+        self.code_grew = False
+        """The document has verbatim environments of its own, so each of its environments may be one."""
         self.dropped = set(_DROPPED)
         self.short = ""
 
@@ -110,7 +112,7 @@ class Lexer:
 
     def _stretch(self, letters: bool) -> Callable[[str, int], re.Match[str] | None]:
         """Return what matches up to where more than tokens is to be seen to."""
-        return _stretch(letters, self.short, frozenset(self.code))
+        return _stretch(letters, self.short, self.code_grew)
 
     def _hook(self, name: str, source: str, at: int, out: list[str]) -> int:
         if name == "\\begin":
@@ -127,7 +129,7 @@ class Lexer:
             return self._verb(name, source, at, out)
         if name in ("\\MakeShortVerb", "\\DefineShortVerb", "\\lstMakeShortInline"):
             short = _SHORT.match(source, _BARE.match(source, at).end())  # type: ignore[union-attr]
-            if short and short[1] in '|"!+/':
+            if short and short[1] in '|"!+/' and short[1] not in self.short:
                 self.short += short[1]
             return short.end() if short else at
         if name == "\\DeleteShortVerb":
@@ -140,6 +142,7 @@ class Lexer:
         if name == "\\newminted":
             environment += "code"
         self.code.add(environment)
+        self.code_grew = True
         if name in ("\\excludecomment",):
             self.dropped.add(environment)
         if name == "\\includecomment":
@@ -220,12 +223,14 @@ _HOOKED = (
 _SWITCHES = ("\\makeatletter", "\\makeatother")
 
 
-@functools.lru_cache(maxsize=64)
-def _stretch(letters: bool, short: str, code: frozenset[str]) -> Callable[[str, int], re.Match[str] | None]:
+@functools.cache
+def _stretch(letters: bool, short: str, any_code: bool) -> Callable[[str, int], re.Match[str] | None]:
+    """Return the pattern's ``match``; there are few, or a document could have one compiled for each line."""
     names = "|".join(sorted(name[1:] for name in (*_HOOKED, *_SWITCHES)))
-    code_names = "|".join(re.escape(name) for name in sorted(code))
+    code = "|".join(re.escape(name) for name in sorted(CODE_ENVIRONMENTS))
+    begun = "" if any_code else rf"(?=[ \t]*\{{(?:{code})\}})"
     end = "(?![A-Za-z@])" if letters else "(?![A-Za-z])"
-    hooks = rf"(?:{names}){end}|begin{end}(?=[ \t]*\{{(?:{code_names})\}})"
+    hooks = rf"(?:{names}){end}|begin{end}{begun}"
     mark = re.escape(short)
     return re.compile(rf"(?:[^\\%\n{mark}]++|\n(?![ \t]*\n)|\\(?!{hooks})[\s\S])*+").match
 
