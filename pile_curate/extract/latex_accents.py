@@ -78,6 +78,7 @@ _TYPED = re.compile(r"---?|``|''|`|'|,,|<<|>>|\?`|!`|\"")
 _TYPED_TO = {
     "---": "—", "--": "–", "``": "“", "''": "”", "`": "‘", "'": "’", "?`": "¿", "!`": "¡", '"': "”",
 }  # fmt: skip
+_LIGATURES = {",,": "„", "<<": "«", ">>": "»"}
 _GERMAN = re.compile(r"\"([aouAOUsSzZ`'\-=~|<>\"/])")
 _GERMAN_TO = {
     "a": "ä", "o": "ö", "u": "ü", "A": "Ä", "O": "Ö", "U": "Ü", "s": "ß", "S": "SS", "z": "ß", "Z": "SZ",
@@ -108,13 +109,15 @@ def typeset(run: str, german: bool = False, ligatures: bool = False) -> str:
     if german and '"' in run:
         run = _GERMAN.sub(lambda found: _GERMAN_TO[found[1]], run)
 
-    def show(found: re.Match[str]) -> str:
-        mark = found[0]
-        if mark in (",,", "<<", ">>"):
-            return {",,": "„", "<<": "«", ">>": "»"}[mark] if ligatures else mark
-        return _TYPED_TO[mark]
+    return _TYPED.sub(_show_ligatures if ligatures else _show, run)
 
-    return _TYPED.sub(show, run)
+
+def _show(found: re.Match[str]) -> str:
+    return _TYPED_TO.get(found[0]) or found[0]
+
+
+def _show_ligatures(found: re.Match[str]) -> str:
+    return _TYPED_TO.get(found[0]) or _LIGATURES[found[0]]
 
 
 def greek(text: str) -> str:

@@ -11,15 +11,17 @@ spaces are mended exactly there and nowhere else.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 HARD, GONE, HEAD, REF, CODE_MARK, NOTES, ITEM, QUOTE_END = (chr(0xE000 + n) for n in range(8))
 """A line end that stays; a hole; a heading (then its rank); around a label, code, a note's number; an item (then its
 depth); the end of an inner list."""
 
 MARKS = re.compile("[\ue000-\ue007]")
+_RANKED = re.compile("[\ue000-\ue007]\\d?")
 
 _PARAGRAPHS = re.compile(r"\n\n+")
-_REFERENCES = re.compile(f"(?:{REF}([cC]){REF})?{REF}([^{REF}\n]{{0,300}}){REF}")
+_REFERENCES = re.compile(f"{REF}(?:([cC]){REF}{REF})?([^{REF}\n]{{0,300}}){REF}")
 _MORE = re.compile(f"(?: and |, |–){REF}([^{REF}\n]{{0,300}}){REF}")
 _NOTE = re.compile(f"{NOTES}(\\d+){NOTES}")
 _CODE = re.compile(f"{CODE_MARK}(\\d+){CODE_MARK}")
@@ -28,7 +30,7 @@ _LEAD = (
     r"(?:see|cf\.?|e\.g\.?|i\.e\.?|also|in|e\.g|for|example|instance|and|or|the|references|therein|ref\.?|refs\.?|eqs?\.?|"
     r"figs?\.?|sec\.?|section|sections|theorem|lemma|table|tables|equation|equations|chapter|appendix|from|by|of|page|p\.?|pp\.?)"
 )
-_BRACKETS = re.compile(rf"[ ]?([(\[])([^()\[\]\n]{{0,400}}?{GONE}[^()\[\]\n]{{0,400}})([)\]])")
+_BRACKETS = re.compile(rf"([(\[])([^()\[\]\n]{{0,400}}?{GONE}[^()\[\]\n]{{0,400}})([)\]])")
 _EMPTY = re.compile(rf"(?:{_LEAD}|[\s,;:.{GONE}~–—-])*", re.IGNORECASE)
 _EDGE_START = re.compile(rf"^\s*(?:(?:see|cf\.?|e\.g\.?,?)\s*(?:also\s*)?)?{GONE}[\s,;{GONE}]*")
 _EDGE_END = re.compile(
@@ -36,9 +38,13 @@ _EDGE_END = re.compile(
 )
 _WORDED = re.compile(rf"\b(?:Refs?\.|References?|Ref|Refs|refs?\.|citations?)[\s~]*{GONE}", re.IGNORECASE)
 _PAGE = re.compile(rf"(?:,?[ ]\b(?:on|at|see|of))?[ ](?:pages?|pp?\.)[\s~]*{GONE}(?:–{GONE})?")
-_BEFORE = re.compile(rf"[ ]*{GONE}[ ]*(?=[,.;:!?)\]\n]|\Z)")
 _IN = re.compile(rf"(?:(?<=^)|(?<=[.!?] ))(?:In|See|From|By|Following) {GONE}\s*[,;:]?\s+(\w)")
 _SEE = re.compile(rf",?[ ]+(?:see|cf\.?|see also|see e\.g\.|e\.g\.)[ ]*{GONE}(?=[ ]*(?:[.,;:)]|$))")
+_BLANK = "".join(c for c in map(chr, range(0x3001)) if c.isspace()) + "~"
+_WORDS = ("ref", "refs", "ref.", "refs.", "reference", "references", "citation", "citations")
+_PAGES = (" page", " pages", " p.", " pp.")
+_SEES = (" see", " cf", " cf.", " also", " e.g.")
+_STARTS = tuple(f"{word} {GONE}" for word in ("In", "See", "From", "By", "Following"))
 _HOLE = re.compile(rf"[ ]*{GONE}[ ]*")
 _DANGLING = re.compile(r"(?<=\()[ ,;]+|[ ,;]+(?=\))")
 _VOID_BRACKETS = re.compile(r"[ ]?\([ ,;.]*\)")
@@ -92,12 +98,13 @@ def _block(text: str, labels: dict[str, tuple[str, str]]) -> tuple[str, int, str
         line = " ".join(line.split())
         if not line:
             continue
-        if lines and not line.strip(".,;:"):  # punctuation behind a displayed formula stays with it
+        if lines and line[0] in ".,;:" and not line.strip(".,;:"):  # what ends a displayed formula
             lines[-1] += line.strip()
             continue
         lines.append(line)
     text = "\n".join(lines)
-    text = re.sub("[\ue000-\ue007]\\d?", "", text)
+    if not text.isascii():
+        text = _RANKED.sub("", text)
     if kind == "item" and not text.partition(" ")[2].strip():
         return None
     if kind != "item" and not text.strip(" .,;:-|"):
@@ -134,16 +141,52 @@ def mended(text: str) -> str:
         inner = re.sub(rf"\s*(?:\be\.g\.,?|\bsee|\bcf\.)?\s*{GONE}\s*(?=[;,])", "", inner)
         inner = re.sub(rf"(?:^|(?<=[;,]))\s*(?:e\.g\.,?|see|cf\.)?\s*{GONE}\s*[;,]\s*", " ", inner)
         inner = _HOLE.sub(" ", inner).strip(" ,;")
-        space = " " if found[0][0] == " " else ""
-        return f"{space}{found[1]}{inner}{found[3]}" if inner else GONE
+        return f"{found[1]}{inner}{found[3]}" if inner else GONE
 
-    text = _BRACKETS.sub(bracket, text)
-    text = _PAGE.sub(GONE, _WORDED.sub(GONE, text))
+    if "(" in text or "[" in text:
+        text = _replaced(text, _BRACKETS, bracket)
+    if _stands_before(text, _WORDS):
+        text = _WORDED.sub(GONE, text)
+    if _stands_before(text, _PAGES):
+        text = _PAGE.sub(GONE, text)
     text = _RUN.sub(GONE, text)
-    text = _IN.sub(lambda found: found[1].upper(), text)
-    text = _SEE.sub("", text)
-    text = _BEFORE.sub("", text)
-    return _HOLE.sub(" ", text).strip(" ")
+    if any(start in text for start in _STARTS):
+        text = _IN.sub(lambda found: found[1].upper(), text)
+    if _stands_before(text, _SEES):
+        text = _SEE.sub("", text)
+    return _joined(text.split(GONE)).strip(" ")
+
+
+def _stands_before(text: str, words: tuple[str, ...]) -> bool:
+    """Say whether one of some words, in small letters, stands in front of a hole: cheaper than their pattern."""
+    return any(part.rstrip(_BLANK)[-12:].lower().endswith(words) for part in text.split(GONE)[:-1])
+
+
+def _replaced(text: str, pattern: re.Pattern[str], by: Callable[[re.Match[str]], str]) -> str:
+    """Replace matches; one that leaves a hole takes the space in front with it."""
+    out: list[str] = []
+    at = 0
+    for found in pattern.finditer(text):
+        new = by(found)
+        start = found.start()
+        if new == GONE and start > at and text[start - 1] == " ":
+            start -= 1
+        out += (text[at:start], new)
+        at = found.end()
+    out.append(text[at:])
+    return "".join(out)
+
+
+def _joined(parts: list[str]) -> str:
+    """Close the holes between parts: with a space, but none in front of punctuation and at the end."""
+    out = [parts[0]]
+    last = len(parts) - 1
+    for at, part in enumerate(parts[1:], 1):
+        part = part.lstrip(" ")
+        tight = part[0] in ",.;:!?)]\n" if part else at == last
+        out[-1] = out[-1].rstrip(" ")
+        out += ("" if tight else " ", part)
+    return "".join(out)
 
 
 def _without_empty_headings(page: list[tuple[str, int, str]]) -> list[tuple[str, int, str]]:

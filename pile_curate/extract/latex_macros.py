@@ -66,6 +66,10 @@ class Expander(TokenStack):
         self.in_math = False
         self.stopped: set[str] = set()
         self.globally = False
+        self.harmless: set[str] = set()
+        """Control sequences met in formulas that stay as they are, unless the document defines them."""
+        self.plain: dict[str, str | list[str]] = {}
+        """What ``Formulas.whole_formula`` found for each formula; it holds while no harmless name is defined."""
 
     # -- definitions
 
@@ -80,6 +84,12 @@ class Expander(TokenStack):
         if self.grouped and not self.globally:
             self.saved.append((name, self.macros.get(name)))
         self.macros[name] = macro
+        self.met(name)
+
+    def met(self, name: str) -> None:
+        """Forget how formulas are written if a name that some hold has come to mean something."""
+        if name in self.harmless:
+            self.plain.clear()
 
     def open_scope(self) -> int:
         """Begin a group; returns what ``close_scope`` needs."""
@@ -95,6 +105,7 @@ class Expander(TokenStack):
                 self.macros.pop(name, None)
             else:
                 self.macros[name] = macro
+                self.met(name)
 
     def name(self) -> str:
         """Return the control sequence that a definition names, also one spelt by ``\\csname``."""
@@ -206,6 +217,7 @@ class Expander(TokenStack):
             self.define(name, known)
         elif token in self.switches:
             self.switches[name] = self.switches[token]
+            self.met(name)
         elif token != name:
             self.define(name, Macro([PRIMITIVE + token if token[0] == "\\" else token]))
 
@@ -224,7 +236,7 @@ class Expander(TokenStack):
         if token in self.switches or is_conditional(token):
             self._conditional(token)
             return True
-        if token.endswith(("true", "false")):
+        if self.switches and token.endswith(("true", "false")):
             switch = "\\if" + token[1:].removesuffix("true").removesuffix("false")
             if switch in self.switches:
                 self.switches[switch] = token.endswith("true")
@@ -431,7 +443,7 @@ class Expander(TokenStack):
 
 def is_conditional(token: str) -> bool:
     r"""Say whether a control sequence needs a ``\fi``: TeX's own, and switches of classes (``\ifCLASSOPTIONtwocolumn``)."""
-    return token in TEX_CONDITIONALS or bool(_SWITCH.match(token))
+    return token.startswith("\\if") and (token in TEX_CONDITIONALS or bool(_SWITCH.match(token)))
 
 
 def _number(tokens: list[str] | None) -> int:

@@ -9,13 +9,24 @@ from __future__ import annotations
 
 import re
 
+from pile_curate.extract.latex_blocks import HARD, REF
 from pile_curate.extract.latex_macros import Expander
 from pile_curate.extract.latex_numbers import Numbers
+from pile_curate.extract.latex_primitives import PRIMITIVES
 from pile_curate.extract.latex_stack import plain
 from pile_curate.extract.latex_tables import DROPPED_ENVIRONMENTS, SECTIONS
-from pile_curate.extract.latex_tokens import CLOSE_ENV, COMBINE, NO_VALUE, NOTE, PAR, PRIMITIVE, source_of
+from pile_curate.extract.latex_tokens import (
+    CLOSE_ENV,
+    COMBINE,
+    FILE_END,
+    NO_VALUE,
+    NOTE,
+    PAR,
+    PRIMITIVE,
+    flat,
+    source_of,
+)
 
-REF = "\ue003"
 _TAKES = {
     "\\frac": 2,
     "\\dfrac": 2,
@@ -41,6 +52,13 @@ _SKIP = {
     "\\thinmuskip": "d", "\\medmuskip": "d", "\\thickmuskip": "d", "\\everymath": "m", "\\endgraf": "",
 }  # fmt: skip
 """What formulas are better without; ``\\textcolor`` and ``\\ensuremath`` leave their content."""
+_READ = frozenset((*_SKIP, *SECTIONS, *PRIMITIVES)) | set(
+    """\\) \\] \\begin \\label \\nonumber \\notag \\tag \\ref \\eqref \\item \\mathchoice""".split()
+)
+_READ |= {"\\\n", "\\\t"}  # written as "\\ "
+_NAMES = re.compile(r"\\(?:[A-Za-z]+|[\s\S])")
+_BARE_BRACES = re.compile(r"[{}]")
+_BRACES = re.compile(r"\\[\s\S]|[{}]")
 _VOID = re.compile(
     r"(?:[\s{}~]|\\[,;:! ]|\\(?:quad|qquad|displaystyle|textstyle|hspace|rm|bf|it|small)(?![A-Za-z]))*"
 )
@@ -60,6 +78,29 @@ class Formulas(Expander):
         self.numbers = Numbers()
         self.open_names: dict[str, int] = {}
         """Environments that are open outside the formula, by name."""
+
+    def whole_formula(self, token: str) -> str | list[str]:
+        """Return what a formula that is one token is written as; if something in it may have to be expanded or
+        dropped, its tokens behind the first dollar, the last first."""
+        known = self.plain[token] = self._written(token) or flat(token)[:0:-1]
+        return known
+
+    def _written(self, token: str) -> str:
+        """Return a whole formula as the page shows it, ``""`` where its tokens must be gone through."""
+        dollars = 2 if token[1] == "$" else 1
+        tex = token[dollars:-dollars]
+        if "\\" in tex:
+            names = set(_NAMES.findall(tex))
+            for name in names - self.harmless:
+                if _is_special(name):
+                    return ""
+                self.harmless.add(name)
+            if not (self.macros.keys().isdisjoint(names) and self.switches.keys().isdisjoint(names)):
+                return ""
+        if not tex.isascii() or (("{" in tex or "}" in tex) and not _is_balanced(tex)):
+            return ""
+        tex = _tidy(tex)
+        return displayed(tex) if dollars == 2 else inline(tex)
 
     def formula(self, close: str, environment: str = "", numbered: str = "", by_line: bool = False) -> str:
         r"""Return the TeX up to ``close`` (``$``, ``$$``, ``\)``, ``\]``, ``}``) or to ``\end{environment}``.
@@ -82,10 +123,11 @@ class Formulas(Expander):
             waiting.clear()
             silent, tagged = not numbered, ""
 
-        while token := self.pop():
+        stack, macros, harmless = self.stack, self.macros, self.harmless
+        while stack and (token := stack.pop()):
             first = token[0]
             if first == "\\":
-                macro = self.macros.get(token)
+                macro = macros.get(token)
                 if macro is not None:
                     if (
                         not macro.spec
@@ -99,17 +141,17 @@ class Formulas(Expander):
                         continue
                     self.invoke(token, macro)
                     continue
-                if token == "\\begin":
+                kept = token in harmless and token not in self.switches
+                if kept:
+                    pass
+                elif token == "\\begin":
                     self._open(out, nested)
-                    continue
-                if token == "\\end":
-                    name = self.words()
-                    if self._close(name, environment, out, nested):
+                elif token == "\\end":
+                    if self._close(self.words(), environment, out, nested):
                         break
-                    continue
-                if (token == "\\)" and close == "\\)") or (token == "\\]" and close == "\\]"):
+                elif token == close and token in ("\\)", "\\]"):
                     break
-                if token == "\\label":
+                elif token == "\\label":
                     waiting.append(self.words())
                 elif token in ("\\nonumber", "\\notag"):
                     silent = True
@@ -136,9 +178,11 @@ class Formulas(Expander):
                 elif token == "\\mathchoice":
                     styles = [self.argument() for _ in range(4)]
                     self.push(["{", *styles[close in ("$", "\\)", "}") or bool(takes[1:])], "}"])
-                elif self.expand(token):
-                    pass
-                else:
+                elif not self.expand(token):
+                    kept = True
+                    if not _is_special(token):
+                        harmless.add(token)
+                if kept:
                     if by_line and not nested and len(takes) == 1 and token in ("\\\\", "\\cr"):
                         end_of_line()
                     takes[-1] = _TAKES[token] if token in _TAKES else max(0, takes[-1] - 1)
@@ -155,6 +199,11 @@ class Formulas(Expander):
                 takes.pop()
                 out.append(token)
             elif first == "$":
+                if (
+                    len(token) > 1
+                ):  # a formula that is whole only if this one has ended: its first dollar is meant
+                    stack.extend(flat(token)[:0:-1])
+                    token = first
                 if len(takes) == 1 and not nested and close in ("$", "$$"):
                     if close == "$$" and self.peek() == "$":
                         self.pop()
@@ -166,12 +215,14 @@ class Formulas(Expander):
                     break
                 out.append("\n")
             elif first == NOTE:
-                if token.startswith(PRIMITIVE):
+                if token == FILE_END:
+                    self.depth -= 1
+                elif token.startswith(PRIMITIVE):
                     out.append(token[2:])
                 elif token[:2] not in (NO_VALUE, COMBINE) and not token.startswith(CLOSE_ENV):
                     out.append(token)
             else:
-                if token.strip():
+                if takes[-1] and token.strip():
                     takes[-1] = 0
                 out.append(token)
         if waiting or not silent or by_line:
@@ -220,9 +271,48 @@ class Formulas(Expander):
         return False
 
 
+def _is_special(name: str) -> bool:
+    r"""Say whether a formula may do more with a control sequence than to keep it: what ``formula`` asks for by name."""
+    return (
+        name in _READ
+        or "cite" in name
+        or name.startswith(("\\if", "\\end"))
+        or name.endswith(("true", "false"))
+    )
+
+
+def _is_balanced(tex: str) -> bool:
+    """Say whether each brace has its other."""
+    depth = 0
+    for brace in (_BRACES if "\\{" in tex or "\\}" in tex else _BARE_BRACES).findall(tex):
+        if brace == "{":
+            depth += 1
+        elif brace == "}":
+            depth -= 1
+            if depth < 0:
+                return False
+    return not depth
+
+
 def _tidy(tex: str) -> str:
-    tex = "\n".join(line for part in tex.split("\n") if (line := " ".join(part.split())))
-    return "" if _VOID.fullmatch(tex) else tex
+    if "\n" in tex:
+        tex = "\n".join([line for part in tex.split("\n") if (line := " ".join(part.split()))])
+    else:
+        tex = " ".join(tex.split())
+    return "" if not tex[:1].isalnum() and _VOID.fullmatch(tex) else tex
+
+
+def displayed(tex: str, environment: str = "") -> str:
+    """Return a formula on lines of its own, in its environment or in dollars."""
+    if not tex:
+        return ""
+    if environment:
+        tex = f"\\begin{{{environment}}}\n{tex}\n\\end{{{environment}}}"
+    elif "\n" in tex:
+        tex = f"$$\n{tex}\n$$"
+    else:
+        tex = f"$${tex}$$"
+    return HARD + tex.replace("\n", HARD) + HARD
 
 
 def inline(tex: str) -> str:

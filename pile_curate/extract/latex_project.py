@@ -32,19 +32,17 @@ _OTHER_NAME = re.compile(
     r"supp|response|reply|rebuttal|cover|letter|template|sample|example|appendix|referee|copyright|backup|old|ebook|figure",
     re.I,
 )
-_CLASS = re.compile(r"^[^%\n]*\\document(?:class|style)\b", re.M)
-_BEGIN = re.compile(r"^[^%\n]*\\begin[ \t]*\{document\}", re.M)
+_CLASS = re.compile(r"\\document(?:class|style)\b")
+_BEGIN = re.compile(r"\\begin[ \t]*\{document\}")
 _PLAIN = re.compile(
-    r"^[^%\n]*\\(?:bye\b|end[ \t]*(?:\n|\Z)|magnification|beginsection|topmatter|proclaim|magstep|centerline|noindent|"
-    r"parindent|input)",
-    re.M,
+    r"\\(?:bye\b|end[ \t]*(?:\n|\Z)|magnification|beginsection|topmatter|proclaim|magstep|centerline|noindent|"
+    r"parindent|input)"
 )
 _INCLUDES = re.compile(
     r"\\(?:input|include|subfile|import|subimport)[ \t]*(?:\{[^{}\n]*\})?\{?[ \t]*([^{}\s%\\]{1,200})"
 )
 _INPUTENC = re.compile(
-    r"^[^%\n]*\\(?:usepackage|RequirePackage|inputencoding)[ \t]*(?:\[([A-Za-z0-9_-]{1,20})\][ \t]*\{inputenc\}|\{([A-Za-z0-9]{1,20})\})",
-    re.M,
+    r"[^%\n]*\\(?:usepackage|RequirePackage|inputencoding)[ \t]*(?:\[([A-Za-z0-9_-]{1,20})\][ \t]*\{inputenc\}|\{([A-Za-z0-9]{1,20})\})"
 )
 _CJK = re.compile(r"\\begin\{CJK\*?\}(?:\[[^\]\n]{0,20}\])?\{([A-Za-z0-9-]{1,10})\}")
 _CODECS = {
@@ -55,6 +53,7 @@ _CODECS = {
     "GB": "gb18030", "GBK": "gb18030", "Bg5": "big5hkscs", "SJIS": "cp932", "EUC-JP": "euc_jp", "JIS": "euc_jp", "KS": "cp949",
 }  # fmt: skip
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
+_CONTROL_BYTES = bytes(c for c in range(128) if _CONTROLS.match(chr(c)))
 _BIBITEM = re.compile(r"\\bibitem[ \t]*(?:%[^\n]*\n[ \t]*)?\[")
 _BRACES = re.compile(r"[{}\]]")
 _YEAR = re.compile(r"\((\d{4}[a-z]?|in press|in preparation|submitted)\)", re.I)
@@ -80,17 +79,24 @@ class Project:
         self.folded: dict[str, str] = {}
         for name in sorted(self.raw, reverse=True):
             self.folded[name.lower()] = name
-        self.texts: dict[str, str] = {}
-        self.declared = ""
+        self.texts: dict[str, tuple[str, str]] = {}
+        self.declares = ""
+        """The file whose preamble says how files are encoded that are no UTF-8; none: each says it for itself."""
         self.encodings: set[str] = set()
 
     def text(self, name: str) -> str:
         """Return a file's text."""
         if name not in self.texts:
-            text, encoding = decoded(self.raw[name], self.declared)
-            self.encodings.add(encoding)
-            self.texts[name] = text
-        return self.texts[name]
+            self.texts[name] = decoded(self.raw[name], self.raw.get(self.declares, b""))
+        text, encoding = self.texts[name]
+        self.encodings.add(encoding)
+        return text
+
+    def settle(self, main: str) -> None:
+        """Read all files as the main file says, and forget which encodings have been seen."""
+        self.declares = main
+        self.encodings.clear()
+        self.texts = {name: known for name, known in self.texts.items() if known[1].startswith("utf-")}
 
     def find(self, name: str, suffix: str, folder: str = "") -> str | None:
         """Return the path of the file that a document names, None if there is none; never outside the paper."""
@@ -151,15 +157,15 @@ class Project:
     def _rank(self, name: str, includes: dict[str, list[str]], included: set[str]) -> tuple[object, ...]:
         """Return a key that is smallest for the main file."""
         whole = self._closure(name, includes)
-        begins = any(_BEGIN.search(self.text(one)) for one in whole)
-        classed = any(_CLASS.search(self.text(one)) for one in whole)
+        begins = any(_uncommented(_BEGIN, self.text(one)) for one in whole)
+        classed = any(_uncommented(_CLASS, self.text(one)) for one in whole)
         kind = (
             0
             if begins and classed
             else 1
             if begins or classed
             else 2
-            if _PLAIN.search(self.text(name))
+            if _uncommented(_PLAIN, self.text(name))
             else 3
         )
         if self.text(name).startswith("%auto-ignore"):
@@ -216,6 +222,21 @@ class Project:
         return found
 
 
+def _uncommented(command: re.Pattern[str], text: str) -> bool:
+    """Say whether a command stands anywhere but in a comment."""
+    start = seen = 0  # of the line, and up to where its start has been looked for
+    commented = False
+    for found in command.finditer(text):
+        line = text.rfind("\n", seen, found.start()) + 1
+        if line:
+            start, commented = line, False
+        commented = commented or text.find("%", max(start, seen), found.start()) >= 0
+        if not commented:
+            return True
+        seen = found.start()
+    return False
+
+
 def _natbib(text: str, at: int, found: dict[str, str]) -> None:
     following = text.find("\\bibitem", at)
     end = min(len(text) if following < 0 else following, at + 1500)
@@ -239,8 +260,12 @@ def _natbib(text: str, at: int, found: dict[str, str]) -> None:
         found.setdefault(key[1].strip(), f"{names} ({year[1]})")
 
 
-def decoded(data: bytes, declared: str = "") -> tuple[str, str]:
-    """Return a TeX file's text with ``\\n`` line ends, and the codec: UTF-8 if valid, else as declared, else cp1252."""
+def decoded(data: bytes, main: bytes = b"") -> tuple[str, str]:
+    """Return a TeX file's text with ``\\n`` line ends, and the codec.
+
+    It is UTF-8 if valid, else what the main file declares, or, with none known, the file itself; else cp1252.
+    """
+    dirty = True
     if data.startswith(b"\xef\xbb\xbf"):
         data = data[3:]
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -248,11 +273,12 @@ def decoded(data: bytes, declared: str = "") -> tuple[str, str]:
     else:
         try:
             text, codec = data.decode("utf-8"), "utf-8"
+            dirty = len(data.translate(None, _CONTROL_BYTES)) < len(data)
         except UnicodeDecodeError:
-            codec = declared or _declared(data)
+            codec = _declared(main or data)
             text = data.decode(codec, "replace")
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x0c", "\n")
-    if _CONTROLS.search(text):
+    if dirty:
         text = _CONTROLS.sub("", text)
     if not text.isascii() and MARKS.search(text):
         text = MARKS.sub("", text)
@@ -261,10 +287,12 @@ def decoded(data: bytes, declared: str = "") -> tuple[str, str]:
 
 def _declared(data: bytes) -> str:
     head = data[: 1 << 17].decode("latin-1").replace("\r", "\n")
-    for found in _INPUTENC.finditer(head):
-        codec = _CODECS.get(found[1] or found[2])
-        if codec:
-            return codec
+    for line in head.split("\n"):
+        if "\\usepackage" in line or "\\RequirePackage" in line or "\\inputencoding" in line:
+            found = _INPUTENC.match(line)
+            codec = _CODECS.get(found[1] or found[2]) if found else None
+            if codec:
+                return codec
     if cjk := _CJK.search(head):
         return _CODECS.get(cjk[1], "cp1252")
     return "cp1252"
@@ -276,9 +304,7 @@ def read_paper(files: Mapping[str, bytes], options: TextOptions | None = None) -
     main = project.main()
     if not main:
         return None
-    project.declared = _declared(project.raw[main])
-    project.texts.clear()
-    project.encodings.clear()
+    project.settle(main)
     used = [main]
     folder = posixpath.dirname(main)
 

@@ -8,7 +8,7 @@ the source. No real paper comes near (the samples stay below three times).
 
 from __future__ import annotations
 
-from pile_curate.extract.latex_tokens import FILE_END, NO_VALUE, NOTE, PAR
+from pile_curate.extract.latex_tokens import FILE_END, NO_VALUE, NOTE, PAR, flat
 
 BRACKET_BYTES = 8000
 """An optional argument that does not close within so much is text in brackets."""
@@ -34,20 +34,32 @@ class TokenStack:
             raise TexLimit("its macros expand to more than its size can justify")
 
     def pop(self) -> str:
-        """Return the next token, ``""`` at the end."""
-        while self.stack:
-            token = self.stack.pop()
-            if token != FILE_END:
-                return token
-            self.depth -= 1
+        """Return the next token, ``""`` at the end; a formula that is one token gives its first dollar."""
+        stack = self.stack
+        while stack:
+            token = stack.pop()
+            if token == FILE_END:
+                self.depth -= 1
+                continue
+            if token[:1] == "$" and len(token) > 1:
+                stack.extend(flat(token)[:0:-1])
+                return "$"
+            return token
         return ""
 
     def peek(self) -> str:
         """Return the next token without taking it."""
-        token = self.pop()
-        if token:
-            self.stack.append(token)
-        return token
+        stack = self.stack
+        while stack:
+            token = stack[-1]
+            if token == FILE_END:
+                self.depth -= 1
+            elif token:
+                return token if token[0] != "$" else "$"
+            stack.pop()
+            if not token:
+                break
+        return ""
 
     def push(self, tokens: list[str]) -> None:
         """Put tokens in front of what is to come."""
@@ -55,22 +67,19 @@ class TokenStack:
 
     def skip_space(self) -> None:
         """Pass over white space that is no paragraph end."""
-        token = self.pop()
-        while token and token[0] in " \t\n" and token != PAR:
+        while (token := self.peek()) and token[0] in " \t\n" and token != PAR:
+            self.stack.pop()
             token = token.lstrip()
             if token:
-                break
-            token = self.pop()
-        if token:
-            self.stack.append(token)
+                self.stack.append(token)
+                return
 
     def take_char(self, wanted: str) -> bool:
         """Take the next character if it is the wanted one, also after spaces."""
         self.skip_space()
-        token = self.peek()
-        if not token.startswith(wanted):
+        if not self.peek().startswith(wanted):
             return False
-        self.stack.pop()
+        token = self.pop()
         if token != wanted:
             self.stack.append(token[len(wanted) :])
         return True
@@ -81,9 +90,16 @@ class TokenStack:
 
     def group(self) -> list[str]:
         """Return the tokens up to the brace that closes a group just opened; nothing if it never closes."""
-        depth, cost = 1, 0
-        out: list[str] = []
         stack = self.stack
+        if (
+            len(stack) > 1 and stack[-2] == "}" and stack[-1][:1].isalnum()
+        ):  # a name, a key, a number: most are
+            out = [stack.pop()]
+            stack.pop()
+            self.charge(len(out[0]))
+            return out
+        depth = 1
+        out = []
         while stack:
             token = stack.pop()
             if token == "{":
@@ -91,14 +107,16 @@ class TokenStack:
             elif token == "}":
                 depth -= 1
                 if not depth:
-                    self.charge(cost)
+                    self.charge(sum(map(len, out)))
                     return out
             elif token == FILE_END:
                 self.depth -= 1
                 continue
+            elif token[:1] == "$" and len(token) > 1:
+                stack.extend(flat(token)[::-1])
+                continue
             out.append(token)
-            cost += len(token)
-        self.charge(cost + 16)
+        self.charge(sum(map(len, out)) + 16)
         self.push(out)
         return []
 
@@ -218,6 +236,8 @@ class TokenStack:
 
 def plain(tokens: list[str]) -> str:
     """Return the characters of tokens, without commands, in one line."""
+    if len(tokens) == 1 and tokens[0].isalnum():
+        return tokens[0]
     joined = "".join(t if t[0] != NOTE else t[2:] for t in tokens if t[0] not in "\\{}" and t != NO_VALUE)
     return " ".join(joined.split())
 

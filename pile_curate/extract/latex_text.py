@@ -15,7 +15,7 @@ from pile_curate.extract import latex_tables as tables
 from pile_curate.extract.latex_accents import COMBINING, SPACES, SYMBOLS, combine, typeset
 from pile_curate.extract.latex_blocks import CODE_MARK, GONE, HARD, HEAD, ITEM, NOTES, to_blocks
 from pile_curate.extract.latex_frames import Closing, Frame, Frames
-from pile_curate.extract.latex_math import inline
+from pile_curate.extract.latex_math import displayed, inline
 from pile_curate.extract.latex_stack import plain
 from pile_curate.extract.latex_tokens import (
     CLOSE_ENV,
@@ -31,6 +31,10 @@ from pile_curate.extract.latex_tokens import (
     source_of,
 )
 
+_ACTIVE = frozenset("\\{}$\n\0~&#^")
+"""What the tokens begin with that are no text."""
+_OFTEN = 24
+"""Characters of a run of text that may well come again."""
 _AMS_ENDS = re.compile(r"\\end[A-Za-z]+")
 
 
@@ -87,22 +91,39 @@ class Renderer(Frames):
 
     def run(self) -> None:
         """Render until no token is left."""
-        out, stack = self.out, self.stack
+        out, stack, plain = self.out, self.stack, self.plain
         german, ligatures = self.german, self.ligatures
+        shown: dict[str, str] = {}
         while stack:
             token = stack.pop()
             first = token[0]
             if first == "\\":
                 self.control(token)
-                german, ligatures = self.german, self.ligatures
                 if self.ended:
                     return
+                if german != self.german or ligatures != self.ligatures:
+                    german, ligatures = self.german, self.ligatures
+                    shown.clear()
+            elif first not in _ACTIVE or (first == "\n" and token != PAR):
+                text = shown.get(token)
+                if text is None:
+                    text = typeset(token.replace("\n", " "), german, ligatures)
+                    if len(token) < _OFTEN:
+                        shown[token] = text
+                out.append(text)
+            elif first == "$":
+                written = "" if len(token) == 1 else plain.get(token) or self.whole_formula(token)
+                if not isinstance(written, str):
+                    stack.extend(written)
+                    self.dollar()
+                elif written:
+                    out.append(written)
+                else:
+                    self.dollar()
             elif first == "{":
                 self.open("group", "")
             elif first == "}":
                 self.close_group()
-            elif first == "$":
-                self.dollar()
             elif token == PAR:
                 out.append(PAR)
             elif first == NOTE:
@@ -114,12 +135,8 @@ class Renderer(Frames):
                     out.append(" ")
             elif first == "&":
                 out.append(" | " if self.in_table else " ")
-            elif first == "#" or (first == "^" and not self.begun):
-                continue
-            else:
-                if "\n" in token:
-                    token = token.replace("\n", " ")
-                out.append(typeset(token, german, ligatures))
+            elif first == "^" and self.begun:
+                out.append("^")
 
     def control(self, token: str) -> None:
         """Render one control sequence."""
@@ -174,6 +191,7 @@ class Renderer(Frames):
             self.control(text)
             if known is not None:
                 self.macros.setdefault(text, known)
+                self.met(text)
         elif kind == FILE_END:
             self.depth -= 1
 
@@ -208,15 +226,8 @@ class Renderer(Frames):
 
     def display(self, tex: str, environment: str = "") -> None:
         """Write a displayed formula on lines of its own."""
-        if not tex:
-            return
-        if environment:
-            tex = f"\\begin{{{environment}}}\n{tex}\n\\end{{{environment}}}"
-        elif "\n" in tex:
-            tex = f"$$\n{tex}\n$$"
-        else:
-            tex = f"$${tex}$$"
-        self.out.append(HARD + tex.replace("\n", HARD) + HARD)
+        if tex:
+            self.out.append(displayed(tex, environment))
 
     def add_note(self, text: str) -> None:
         """Keep a text that stands outside its paragraph (a footnote, a caption) for the paragraph's end."""

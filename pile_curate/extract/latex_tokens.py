@@ -4,6 +4,7 @@ A token is a string whose first character says what it is, so that no object is 
 
 - ``\name`` or ``\'``: a control sequence (``\ `` also stands for an escaped line end);
 - ``{ } $ & ^ _ ~``: the character that TeX gives a meaning; ``#1``, ``##1``: a parameter;
+- ``$`` and more: a formula whole, from dollar to dollar, which ``flat`` cuts into its tokens;
 - ``\n\n``: the end of a paragraph (``PAR``);
 - ``\0`` and a letter: what the lexer or the expander notes (``VERBATIM``, ``RAW`` …), followed by its text;
 - anything else: a run of text with its spaces and single line ends, as long as it goes.
@@ -15,20 +16,29 @@ and ``\`` are letters. One pass, linear: after The TeXbook, chapters 7 and 8.
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable
 
 PAR = "\n\n"
 NOTE = "\0"
 VERBATIM, RAW, FILE_END, NO_VALUE, PRIMITIVE = "\0v", "\0r", "\0e", "\0n", "\0p"
 COMBINE, CLOSE_ENV, CODE = "\0c", "\0x", "\0k"
 
-_SPECIAL = r"\\{}$&#^_~%"
-_TEXT = rf"(?P<text>(?:[^{_SPECIAL}\n]+|\n(?![ \t]*\n))+)"
-_REST = (
-    r"|(?P<par>\n(?:[ \t]*\n)+[ \t]*)|(?P<comment>%[^\n]*(?:\n[ \t]*)?)|(?P<one>[{}$&^_~])|(?P<param>\#+\d?)"
-)
-_LEX = re.compile(_TEXT + r"|(?P<cs>\\(?:[A-Za-z]+|[\s\S]|\Z))" + _REST)
-_LEX_AT = re.compile(_TEXT + r"|(?P<cs>\\(?:[A-Za-z@]+|[\s\S]|\Z))" + _REST)
+
+def _lexer(letter: str, formula: str) -> Callable[[str, int, int], list[str]]:
+    """Return what cuts a stretch without comments, paragraph ends and hooks into tokens."""
+    whole = rf"|\$\$(?:{formula})*+\$\$|\$(?:{formula})++\$" if formula else ""
+    return re.compile(rf"[^\\{{}}$&#^_~%]+|\\(?:{letter}+|[\s\S]){whole}|[{{}}$&^_~]|#+\d?").findall
+
+
+_LEX = _lexer("[A-Za-z]", r"[^\\$%]++|\\[\s\S]")
+_LEX_AT = _lexer("[A-Za-z@]", r"[^\\$%@]++|\\[^@]")
+_LEX_FLAT = _lexer("[A-Za-z]", "")
+_COMMENT = re.compile(r"%[^\n]*(?:\n[ \t]*)?")
+_PARAGRAPH_END = re.compile(r"\n(?:[ \t]*\n)+[ \t]*")
+_NAME = re.compile(r"\\(?:[A-Za-z]+|[\s\S]|\Z)")
+_NAME_AT = re.compile(r"\\(?:[A-Za-z@]+|[\s\S]|\Z)")
 
 CODE_ENVIRONMENTS = frozenset(
     """verbatim verbatim* Verbatim Verbatim* BVerbatim LVerbatim lstlisting minted alltt spverbatim pyverbatim
@@ -55,52 +65,54 @@ class Lexer:
 
     def __init__(self) -> None:
         self.code = set(CODE_ENVIRONMENTS)
+        self.code_grew = False
+        """The document has verbatim environments of its own, so each of its environments may be one."""
         self.dropped = set(_DROPPED)
         self.short = ""
 
     def tokens(self, source: str, *, package: bool = False) -> list[str]:
         r"""Return the tokens of a file; in a ``package`` ``@`` is a letter from the start.
 
-        >>> Lexer().tokens("a\\emph{b} % note\n  $c$")
-        ['a', '\\emph', '{', 'b', '}', ' ', '$', 'c', '$']
+        >>> Lexer().tokens("a\\emph{b} % note\n  $c$ $c\n\nd")
+        ['a', '\\emph', '{', 'b', '}', ' ', '$c$', ' ', '$', 'c', '\n\n', 'd']
         """
         out: list[str] = []
-        append = out.append
-        match = (_LEX_AT if package else _LEX).match
+        letters = package
+        stretch = self._stretch(letters)
         at, end = 0, len(source)
-        hook = self._hook
         while at < end:
-            found = match(source, at)
-            if found is None:  # cannot be: every character is in one of the classes
-                at += 1
-                continue
-            kind = found.lastgroup
-            at = found.end()
-            if kind == "text":
-                text = found[0]
-                if self.short and any(mark in text for mark in self.short):
-                    at = self._short_verbs(source, found.start(), at, out)
-                else:
-                    append(text)
-            elif kind == "cs":
-                name = found[0]
-                if name == "\\begin" or name in _HOOKED:
-                    at = hook(name, source, at, out)
-                elif name == "\\makeatletter":
-                    match = _LEX_AT.match
-                elif name == "\\makeatother":
-                    match = _LEX.match
-                else:
-                    append("\\ " if name == "\\\n" or name == "\\\t" or name == "\\" else name)
-            elif kind == "par":
-                append(PAR)
-            elif kind == "comment":
+            stop = stretch(source, at).end()  # type: ignore[union-attr]
+            if stop > at:
+                out += _cut(source, at, stop, _LEX_AT if letters else _LEX)
+                at = stop
+                if at == end:
+                    break
+            char = source[at]
+            if char == "%":
+                at = _COMMENT.match(source, at).end()  # type: ignore[union-attr]
                 if source.startswith("\n", at):
                     at += 1
-                    append(PAR)
+                    out.append(PAR)
+            elif char == "\n":
+                at = _PARAGRAPH_END.match(source, at).end()  # type: ignore[union-attr]
+                out.append(PAR)
+            elif char != "\\":
+                at = self._short_verb(source, at, out)
             else:
-                append(found[0])
+                name = (_NAME_AT if letters else _NAME).match(source, at)[0]  # type: ignore[index]
+                at += len(name)
+                if name in ("\\makeatletter", "\\makeatother"):
+                    letters = name == "\\makeatletter"
+                elif name == "\\":
+                    out.append("\\ ")
+                else:
+                    at = self._hook(name, source, at, out)
+                stretch = self._stretch(letters)
         return out
+
+    def _stretch(self, letters: bool) -> Callable[[str, int], re.Match[str] | None]:
+        """Return what matches up to where more than tokens is to be seen to."""
+        return _stretch(letters, self.short, self.code_grew)
 
     def _hook(self, name: str, source: str, at: int, out: list[str]) -> int:
         if name == "\\begin":
@@ -117,7 +129,7 @@ class Lexer:
             return self._verb(name, source, at, out)
         if name in ("\\MakeShortVerb", "\\DefineShortVerb", "\\lstMakeShortInline"):
             short = _SHORT.match(source, _BARE.match(source, at).end())  # type: ignore[union-attr]
-            if short and short[1] in '|"!+/':
+            if short and short[1] in '|"!+/' and short[1] not in self.short:
                 self.short += short[1]
             return short.end() if short else at
         if name == "\\DeleteShortVerb":
@@ -130,6 +142,7 @@ class Lexer:
         if name == "\\newminted":
             environment += "code"
         self.code.add(environment)
+        self.code_grew = True
         if name in ("\\excludecomment",):
             self.dropped.add(environment)
         if name == "\\includecomment":
@@ -178,13 +191,10 @@ class Lexer:
         out.append(VERBATIM + source[start + 1 : stop])
         return stop + 1
 
-    def _short_verbs(self, source: str, start: int, end: int, out: list[str]) -> int:
-        """Cut one ``|…|`` out of a run of text; the run goes on behind it."""
-        at = min(i for mark in self.short if (i := source.find(mark, start, end)) >= 0)
+    def _short_verb(self, source: str, at: int, out: list[str]) -> int:
+        """Take one ``|…|``; without its end on the same line the mark is text."""
         line = source.find("\n", at)
         stop = source.find(source[at], at + 1, line if line >= 0 else len(source))
-        if at > start:
-            out.append(source[start:at])
         if stop < 0:
             out.append(source[at])
             return at + 1
@@ -210,6 +220,37 @@ _HOOKED = (
 )
 
 
+_SWITCHES = ("\\makeatletter", "\\makeatother")
+
+
+@functools.cache
+def _stretch(letters: bool, short: str, any_code: bool) -> Callable[[str, int], re.Match[str] | None]:
+    """Return the pattern's ``match``; there are few, or a document could have one compiled for each line."""
+    names = "|".join(sorted(name[1:] for name in (*_HOOKED, *_SWITCHES)))
+    code = "|".join(re.escape(name) for name in sorted(CODE_ENVIRONMENTS))
+    begun = "" if any_code else rf"(?=[ \t]*\{{(?:{code})\}})"
+    end = "(?![A-Za-z@])" if letters else "(?![A-Za-z])"
+    hooks = rf"(?:{names}){end}|begin{end}{begun}"
+    mark = re.escape(short)
+    return re.compile(rf"(?:[^\\%\n{mark}]++|\n(?![ \t]*\n)|\\(?!{hooks})[\s\S])*+").match
+
+
+def _cut(source: str, at: int, stop: int, lex: Callable[[str, int, int], list[str]]) -> list[str]:
+    found = lex(source, at, stop)
+    if source.find("\\\n", at, stop) >= 0 or source.find("\\\t", at, stop) >= 0:
+        return ["\\ " if token == "\\\n" or token == "\\\t" else token for token in found]
+    return found
+
+
+def flat(formula: str) -> list[str]:
+    r"""Return the tokens of a whole formula.
+
+    >>> flat("$a_1$")
+    ['$', 'a', '_', '1', '$']
+    """
+    return _cut(formula, 0, len(formula), _LEX_FLAT)
+
+
 def is_control(token: str) -> bool:
     """Say whether a token is a control sequence."""
     return token[:1] == "\\"
@@ -228,9 +269,11 @@ def source_of(tokens: list[str]) -> str:
         if first == NOTE:
             token = token[2:] if token[:2] in (VERBATIM, RAW, PRIMITIVE) else ""
             first = token[:1]
-        if word and (first.isalpha()):
-            out.append(" ")
+        if first == "\\":
+            word = token[-1].isalpha()
+        elif word and token:
+            word = False
+            if first.isalpha():
+                out.append(" ")
         out.append(token)
-        if token:
-            word = first == "\\" and token[-1:].isalpha()
     return "".join(out)

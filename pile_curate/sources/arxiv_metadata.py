@@ -53,9 +53,9 @@ def stated_licence(source: str) -> str | None:
     >>> stated_licence("\\usepackage[type={CC},modifier={by-sa},version={4.0}]{doclicense}")
     'CC-BY-SA-4.0'
     """
-    if found := _URL.search(source):
+    if "pdflicenseurl" in source and (found := _URL.search(source)):
         return licence_of(found[1])
-    if found := _DOCLICENSE.search(source):
+    if "{doclicense}" in source and (found := _DOCLICENSE.search(source)):
         given = dict(re.findall(r"(\w+)[ \t]*=[ \t]*\{?([\w.-]+)", found[1]))
         modifier, version = given.get("modifier", "").lower(), given.get("version", "4.0")
         if given.get("type", "CC") == "CC" and re.fullmatch(r"by(-nc)?(-sa|-nd)?", modifier):
