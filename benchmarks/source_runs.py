@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
+
 from pile_curate.files import Tally
 from pile_curate.recipe import Recipe, load_recipe
-from pile_curate.sources import SOURCES
+from pile_curate.sources import SOURCES, links
 from pile_curate.sources.base import Document, Outcome, Raw, Reject
 from pile_curate.sources.work import WorkConfig, cleaned
 
@@ -52,6 +54,7 @@ def extract(recipe: Recipe, name: str) -> Extracted:
     config = WorkConfig(settings.format, settings.options, settings.cleaning)
     files = fmt.discover(settings.root, settings.paths, settings.options)
     threads: dict[str, list[Document]] = defaultdict(list)
+    linked: list[Document] = []
 
     def clean(outcomes: list[Outcome]) -> None:
         for outcome in made.timed("clean", lambda: cleaned(outcomes, config.cleaning)):
@@ -70,9 +73,21 @@ def extract(recipe: Recipe, name: str) -> Extracted:
             for outcome in outcomes:
                 if isinstance(outcome, Reject):
                     made.rejects.append(outcome)
+                elif fmt.linked:
+                    linked.append(outcome)
                 else:
                     threads[str(outcome.meta.get("thread", ""))].append(outcome)
+    for thread, part in zip(made.timed("parse", lambda: threads_of(linked)), linked, strict=True):
+        threads[thread].append(part)
     for key in sorted(threads):
         parts = sorted(threads[key], key=lambda part: (part.rel, part.record, part.key))
         clean(made.timed("parse", lambda key=key, parts=parts: fmt.assemble(key, parts, settings.options)))  # type: ignore[misc]
     return made
+
+
+def threads_of(parts: list[Document]) -> list[str]:
+    """Return the thread of each part of a linked format, found by following the parents."""
+    nodes = np.array([part.meta["node"] for part in parts], np.int64)
+    parents = [part.meta["parent"] for part in parts]
+    named = np.array([links.NO_PARENT if parent is None else parent for parent in parents], np.int64)
+    return links.threads_of(*links.resolve([(nodes, named)], len(parts)), nodes.tolist())
