@@ -19,6 +19,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
@@ -27,7 +28,7 @@ from pydantic import Field
 from pile_curate.extract.book import BookOptions, Chapter, chapter_text
 from pile_curate.extract.book_matter import MATTER, matter
 from pile_curate.extract.encoding import decode
-from pile_curate.extract.epub_package import Package, landmarks, locked, package_paths, read_package
+from pile_curate.extract.epub_package import Package, landmarks, locked, package_paths, read_package, resolve
 from pile_curate.files import Tally
 from pile_curate.sources.base import About, Document, Outcome, Raw, Reject, SourceFormat, SourceOptions, Split
 from pile_curate.sources.blobs import Inflate, blob_records, inflated
@@ -64,7 +65,7 @@ class EpubSource(SourceFormat):
     """Read books in EPUB."""
 
     name = "epub"
-    version = 1
+    version = 2
     summary = "EPUB 2 and 3 books: one document a book"
     suffixes = (".epub", ".epub.tar", ".zip")
     libraries = ("resiliparse",)
@@ -202,6 +203,7 @@ def _chapters(
             marked |= {path: kind for path, kind in found.items() if MATTER.intersection(kind.split())}
             marked[item.path] = "toc"
     read: list[tuple[Chapter, str, bool]] = []
+    marks: dict[str, dict[str, str]] = defaultdict(dict)
     missing = 0
     for item, linear in order:
         if not archive.has(item.path):
@@ -211,7 +213,11 @@ def _chapters(
         if drop and kind and len(order) > 1:
             read.append((Chapter(""), kind, linear))
             continue
-        read.append((chapter_text(archive.text(item.path), wanted), kind, linear))
+        chapter = chapter_text(archive.text(item.path), wanted, marks.get(item.path))
+        for address, mark in chapter.marks.items():
+            file, _, name = address.partition("#")
+            marks[resolve(item.path, file)].setdefault(name, mark)
+        read.append((chapter, kind, linear))
     texts: list[str] = []
     dropped = 0
     title, authors = package.first("title"), package.metadata.get("creator", [])
