@@ -6,7 +6,7 @@ relative to the source's root: identifiers inside books are often missing, share
 conversion. Encrypted books are rejected as ``encrypted``; obfuscated fonts are no encryption.
 
 Plain-text books (``.txt``) that lie beside are rejected here as ``not_epub``: read those with a second source of format
-``gutenberg``, whose rules do no harm to books that are not Project Gutenberg's.
+``gutenberg``, whose rules do no harm to books that are not Project Gutenberg's. The project's EPUBs lose its licence here.
 
 The formats: https://www.w3.org/TR/epub-33/ and OPF 2.0.1. Nothing is unpacked to disk, and no reference that leads out
 of the book is followed.
@@ -29,6 +29,7 @@ from pile_curate.extract.book import BookOptions, Chapter, chapter_text
 from pile_curate.extract.book_matter import MATTER, matter
 from pile_curate.extract.encoding import decode
 from pile_curate.extract.epub_package import Package, landmarks, locked, package_paths, read_package, resolve
+from pile_curate.extract.gutenberg import without_frame
 from pile_curate.files import Tally
 from pile_curate.sources.base import About, Document, Outcome, Raw, Reject, SourceFormat, SourceOptions, Split
 from pile_curate.sources.blobs import Inflate, blob_records, inflated
@@ -164,6 +165,9 @@ def _book(body: bytes, raw: Raw, options: EpubOptions) -> Document:
         if facts["missing_files"] == len(order):
             raise _Bad("missing_chapters", f"none of {len(order)} chapters is in the archive")
         raise _Bad("no_text", "nothing is left but covers, contents and pictures", "policy")
+    text = "\n\n".join(chapters)
+    if options.front_matter == "drop":
+        text = without_frame(text) or text
     rights = package.first("rights")
     meta: dict[str, Any] = {
         "authors": package.metadata.get("creator", []),
@@ -180,7 +184,7 @@ def _book(body: bytes, raw: Raw, options: EpubOptions) -> Document:
     sources = [*package.metadata.get("source", []), *package.metadata.get("identifier", [])]
     return Document(
         key=raw.meta["key"],
-        text="\n\n".join(chapters),
+        text=text,
         rel=raw.rel,
         record=raw.record,
         url=next((value for value in sources if _URL.match(value)), ""),

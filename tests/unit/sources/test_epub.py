@@ -232,3 +232,13 @@ def test_notes_in_another_file_have_their_marks(tmp_path, reference, notes):
     spine = ["a", '<itemref idref="n" linear="no"/>']
     found = one(read(tmp_path, book(files, items={"a": "a.xhtml", "n": "n.xhtml"}, spine=spine)))
     assert found.text.endswith("[1] It was May.")
+
+
+def test_the_frame_of_project_gutenberg_goes(tmp_path):
+    files = {
+        "a.xhtml": page("", "<pre>The Project Gutenberg EBook of X\n*** START OF THIS PROJECT GUTENBERG EBOOK X ***</pre><p>Produced by A. Gull</p><h2>One</h2>" + PROSE),
+        "z.xhtml": page("", "<p>*** END OF THIS PROJECT GUTENBERG EBOOK X ***</p><p>Updated editions will replace it.</p>"),
+    }  # fmt: skip
+    data = book(files, items={"a": "a.xhtml", "z": "z.xhtml"})
+    assert one(read(tmp_path, data)).text == "One\n\nIt rained on the quay all night, and nobody came."
+    assert "Updated editions" in one(read(tmp_path, data, front_matter="keep")).text
