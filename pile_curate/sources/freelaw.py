@@ -69,7 +69,7 @@ class FreeLawSource(SourceFormat):
     """CourtListener's opinions; plain CSV files and JSON lines are read in parallel."""
 
     name: ClassVar[str] = "freelaw"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "CourtListener bulk data: court opinions from CSV, JSON files or JSON lines"
     suffixes: ClassVar[tuple[str, ...]] = (".csv.bz2", ".csv", ".tar.gz", ".jsonl", ".json")
     libraries: ClassVar[tuple[str, ...]] = ("orjson",)
