@@ -85,10 +85,18 @@ def extract(recipe: Recipe, name: str) -> Extracted:
                 elif fmt.linked:
                     linked.append(outcome)
                 else:
-                    threads[str(outcome.meta["thread"])].append(outcome)
-    for thread, part in zip(made.timed("frame", lambda: _threads(linked)), linked, strict=True):
+                    threads[str(outcome.meta.get("thread", ""))].append(outcome)
+    for thread, part in zip(made.timed("parse", lambda: threads_of(linked)), linked, strict=True):
         threads[thread].append(part)
     for key in sorted(threads):
         parts = sorted(threads[key], key=lambda part: (part.rel, part.record, part.key))
         clean(made.timed("parse", lambda key=key, parts=parts: fmt.assemble(key, parts, settings.options)))  # type: ignore[misc]
     return made
+
+
+def threads_of(parts: list[Document]) -> list[str]:
+    """Return the thread of each part of a linked format, found by following the parents."""
+    nodes = np.array([part.meta["node"] for part in parts], np.int64)
+    parents = [part.meta["parent"] for part in parts]
+    named = np.array([links.NO_PARENT if parent is None else parent for parent in parents], np.int64)
+    return links.threads_of(*links.resolve([(nodes, named)], len(parts)), nodes.tolist())

@@ -22,7 +22,15 @@ from pile_curate.errors import CorruptInput, InputError, LimitExceeded
 from pile_curate.files import DEFAULT_CAPS, Caps, Tally
 from pile_curate.storage import CHUNK, open_raw
 
-__all__ = ["Member", "TarCounter", "members", "plain_name", "unsafe"]
+__all__ = [
+    "Member",
+    "MemberReader",
+    "TarCounter",
+    "member_streams",
+    "members",
+    "plain_name",
+    "unsafe",
+]
 
 BLOCK = 512
 META_BYTES = 1 << 20
@@ -38,6 +46,8 @@ _DRIVE = re.compile(r"^[A-Za-z]:($|[\\/])")
 class Member:
     """One entry. ``data`` is None if ``reject`` is not ``""``; ``index`` counts the entries from 0.
 
+    ``reader`` is there instead of ``data`` where members are read as streams.
+
     Rejects: ``link``, ``device``, ``unsafe_path``, ``too_large``, ``truncated``, ``corrupt``, ``encrypted``,
     ``unsupported`` (sparse files and unusual compression).
     """
@@ -48,6 +58,25 @@ class Member:
     data: bytes | None
     reject: str = ""
     index: int = 0
+    reader: MemberReader | None = None
+
+
+class MemberReader:
+    """Read one entry's bytes, and no further; raise ``CorruptInput`` where the archive ends inside it."""
+
+    def __init__(self, stream: Reader, size: int, where: str) -> None:
+        self._stream, self._where = stream, where
+        self.left = size
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to ``size`` bytes, ``b""`` at the end."""
+        if not self.left:
+            return b""
+        piece = self._stream.read(min(size, self.left))
+        if not piece:
+            raise CorruptInput("the archive ends inside a member", path=self._where)
+        self.left -= len(piece)
+        return piece
 
 
 class Reader(Protocol):
@@ -104,7 +133,12 @@ def members(
         yield from _tar_members(stream, caps)
 
 
-def _tar_members(stream: Reader, caps: Caps) -> Iterator[Member]:
+def member_streams(stream: Reader, caps: Caps = DEFAULT_CAPS) -> Iterator[Member]:
+    """Yield every member of a tar, those of any size as ``reader``; what of it is not read is passed over."""
+    yield from _tar_members(stream, caps, streams=True)
+
+
+def _tar_members(stream: Reader, caps: Caps, *, streams: bool = False) -> Iterator[Member]:
     """Walk the headers; ``pax`` and long names apply to the entry that follows them."""
     where = getattr(getattr(stream, "file", None), "rel", "tar archive")
     pax: dict[str, str] = {}
@@ -136,11 +170,19 @@ def _tar_members(stream: Reader, caps: Caps) -> Iterator[Member]:
         if index >= caps.members:
             yield Member(name, size, info.mode, None, "too_large", index)
             raise LimitExceeded(f"it has more than {caps.members} members", path=where, offset=offset)
-        data, got = _body(stream, stored, keep=not reject)
-        if got < stored:
-            yield Member(name, size, info.mode, None, "truncated", index)
-            _raise_damage(stream, where, offset + got)
-        yield Member(plain_name(name), size, info.mode, None if reject else data, reject, index)
+        if streams and reject in ("", "too_large"):
+            reader = MemberReader(stream, stored, where)
+            yield Member(plain_name(name), size, info.mode, None, "", index, reader)
+            got = stored - reader.left
+            got += _body(stream, reader.left, keep=False)[1]
+            if got < stored:
+                _raise_damage(stream, where, offset + got)
+        else:
+            data, got = _body(stream, stored, keep=not reject)
+            if got < stored:
+                yield Member(name, size, info.mode, None, "truncated", index)
+                _raise_damage(stream, where, offset + got)
+            yield Member(plain_name(name), size, info.mode, None if reject else data, reject, index)
         index += 1
         offset += stored
         padding = _padded(stored) - stored

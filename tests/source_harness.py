@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from benchmarks.source_runs import threads_of
 from pile_curate.clean import PRESETS, CleaningConfig
 from pile_curate.files import Tally
-from pile_curate.sources import SOURCES, links
+from pile_curate.sources import SOURCES
 from pile_curate.sources.base import Document, Reject, SourceFormat, Split
 from pile_curate.sources.work import WorkConfig, assemble_thread, parse_record
 
@@ -81,19 +80,12 @@ def extract(
                     threads[str(outcome.meta["thread"])].append(outcome)
                 else:
                     result.documents.append(outcome)
-    for thread, part in zip(_threads(linked), linked, strict=True):
+    for thread, part in zip(threads_of(linked), linked, strict=True):
         threads[thread].append(part)
     for thread in sorted(threads):
         for outcome in assemble_thread((thread, threads[thread]), config):
             (result.rejects if isinstance(outcome, Reject) else result.documents).append(outcome)
     return result
-
-
-def _threads(parts: Sequence[Document]) -> list[str]:
-    nodes = np.array([part.meta["node"] for part in parts], np.int64)
-    parents = [part.meta["parent"] for part in parts]
-    named = np.array([links.NO_PARENT if parent is None else parent for parent in parents], np.int64)
-    return links.threads_of(*links.resolve([(nodes, named)], len(parts)), nodes.tolist())
 
 
 def golden_input(name: str) -> list[Path]:

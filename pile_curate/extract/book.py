@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pile_curate.extract.tags import TOKEN, attributes
@@ -55,6 +56,7 @@ _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 _LOWERABLE = re.compile(r"[0-9+\-=()]{1,8}")
 _LOWERED = str.maketrans("0123456789+-=()", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎")
 _MARK_PIECES, _MARK_LETTERS = 32, 400  # of a raised mark
+_MOST_MARKS = 20_000
 _DEEPEST_LIST = 10
 _LONG_ROW = 600
 
@@ -70,7 +72,10 @@ class BookOptions:
 
 @dataclass(slots=True)
 class Chapter:
-    """A chapter's text; ``linked`` of its ``size`` letters stand in links; ``types`` are its outermost parts'."""
+    """A chapter's text; ``linked`` of its ``size`` letters stand in links; ``types`` are its outermost parts'.
+
+    ``marks`` has the marks of notes in other files, by the address that the chapter gives.
+    """
 
     text: str
     size: int = 0
@@ -78,6 +83,7 @@ class Chapter:
     links: int = 0
     notes: int = 0
     types: frozenset[str] = frozenset()
+    marks: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -91,6 +97,7 @@ class _Open:
     start: int = 0
     name: str = ""
     raised: bool = False
+    address: str = ""
 
 
 @dataclass(slots=True)
@@ -102,20 +109,23 @@ class _Block:
 
 @dataclass(slots=True)
 class _Sink:
-    """Where blocks go: the chapter, or a note."""
+    """Where blocks go: the chapter, or a note; ``lists`` were open around it."""
 
     blocks: list[_Block] = field(default_factory=list)
     name: str = ""
+    lists: list[int] = field(default_factory=list)
 
 
-def chapter_text(markup: str, options: BookOptions = BookOptions()) -> Chapter:
-    r"""Return the text of a chapter.
+def chapter_text(
+    markup: str, options: BookOptions = BookOptions(), marks: Mapping[str, str] | None = None
+) -> Chapter:
+    r"""Return the text of a chapter; ``marks`` are those that other files gave its notes, by id.
 
     >>> chapter_text("<h1>One</h1><p>It <i>rained</i>.</p><hr/><p><ruby>雨<rt>あめ</rt></ruby>が降る</p>").text
     'One\n\nIt rained.\n\n* * *\n\n雨が降る'
     """
     body = _BODY.search(markup)
-    reader = _Reader(options)
+    reader = _Reader(options, marks or {})
     for text, _, cdata, slash, name, inside, stray in TOKEN.findall(markup, body.start() if body else 0):
         if name:
             tag = name.lower().removeprefix("epub:")
@@ -129,8 +139,9 @@ def chapter_text(markup: str, options: BookOptions = BookOptions()) -> Chapter:
 
 
 class _Reader:
-    def __init__(self, options: BookOptions) -> None:
+    def __init__(self, options: BookOptions, marks: Mapping[str, str]) -> None:
         self._options = options
+        self._given = marks
         self._stack = [_Open("", 0)]
         self._count: dict[str, int] = {}
         self._serial = 0
@@ -138,7 +149,7 @@ class _Reader:
         self._inline: list[str] = []
         self._sinks = [_Sink()]
         self._notes: list[tuple[str, str]] = []
-        self._marks: dict[str, str] = {}
+        self._marks: dict[str, str] = dict(marks)
         self._names: list[str] = []  # ids met since the last block was ended
         self._lists: list[int] = []  # -1 for bullets, else the last number
         self._marker = ""
@@ -163,7 +174,8 @@ class _Reader:
             parts.append(f"[{mark}] {text}" if mark else text)
         chapter = self._chapter
         chapter.text = "\n\n".join(part for part in parts if part)
-        chapter.notes, chapter.types = len(self._notes), frozenset(self._types)
+        chapter.notes += len(self._notes)
+        chapter.types = frozenset(self._types)
         return chapter
 
     def text(self, data: str) -> None:
@@ -208,15 +220,17 @@ class _Reader:
             return
         if self._silent == 1 and types & _KEPT_TYPES:
             self._silent = 0
-        entry.start, entry.name = len(self._inline), found.get("id", "")
+        entry.start = len(self._inline)
+        entry.name = found.get("id", "") or (found.get("name", "") if tag == "a" else "")
         if entry.name and len(self._names) < 8:
             self._names.append(entry.name)
         if types & _NOTES and tag not in ("a", "span", "sup", "section"):
             entry.role = "note"
-            self._sinks.append(_Sink(name=entry.name))
+            self._sinks.append(_Sink(name=entry.name, lists=self._lists))
+            self._lists = []
         elif tag == "a" and "href" in found:
             entry.role = "noteref" if types & _NOTEREFS else "link"
-            entry.name = found["href"].rpartition("#")[2] if "#" in found["href"] else ""
+            entry.address, _, entry.name = found["href"].partition("#")
             self._link += 1
             self._chapter.links += 1
         elif tag in ("sup", "sub"):
@@ -384,11 +398,14 @@ class _Reader:
             return
         text = mark[1] if mark else inner.strip()
         self._marks.setdefault(entry.name, text)
+        if entry.address and len(self._chapter.marks) < _MOST_MARKS:
+            self._chapter.marks.setdefault(f"{entry.address}#{entry.name}", text)
         # \x02 marks it until the block is ended: in a note the same link is the way back, and its own mark.
         self._inline[entry.start :] = [f"\x02[{text}]"] if self._options.footnotes else []
 
     def _close_note(self) -> None:
         sink = self._sinks.pop()
+        self._lists = sink.lists
         text = _BACK.sub("", _joined(sink.blocks))
         if text and self._options.footnotes:
             self._notes.append((sink.name, text))
@@ -434,17 +451,28 @@ class _Reader:
             if not line or line.strip(" |") == "":
                 continue
             mark = next((self._marks[name] for name in names if name in self._marks), "")
-            if mark and line.startswith(mark) and line[len(mark) : len(mark) + 1] in (" ", ".", ")"):
-                line = f"[{mark}] {line[len(mark) :].lstrip(' .)')}"  # a note that only its address tells
+            own = self._own(mark, line) if mark else None
+            if own is not None:
+                line = f"[{mark}] {own}"  # a note that only its address tells
+                self._chapter.notes += any(name in self._given for name in names)
             if self._heading:
                 kind = "h"
             elif self._verse and kind == "p":
                 kind = "line"
             elif self._lists and kind == "p":
                 kind = "item"
-                line = (self._marker or "  " * min(_DEEPEST_LIST, len(self._lists))) + line
+                indent = "  " * min(_DEEPEST_LIST, len(self._lists)) if own is None else ""
+                line = (self._marker if own is None and self._marker else indent) + line
                 self._marker = ""
             self._sinks[-1].blocks.append(_Block(kind, line, parent))
+
+    def _own(self, mark: str, line: str) -> str | None:
+        """Return a note without its mark; None if the line is no note: it begins otherwise, and is no item of a list."""
+        if line.startswith(mark) and line[len(mark) : len(mark) + 1] in (" ", ".", ")"):
+            return line[len(mark) :].lstrip(" .)")
+        if line.startswith(f"[{mark}]"):
+            return line[len(mark) + 2 :].lstrip()
+        return line if self._marker.strip() else None
 
 
 def _joined(blocks: list[_Block]) -> str:

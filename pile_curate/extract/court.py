@@ -15,6 +15,7 @@ import html
 import re
 from collections import Counter
 
+from pile_curate.extract.court_notes import RULE, page_notes
 from pile_curate.extract.fragment import fragment_text
 
 EDGE = 3
@@ -27,6 +28,8 @@ _PAGE_NUMBER = re.compile(
 _UPPER_ROMAN = re.compile(r"\s*[IVXL]+\s*")
 _RULE = re.compile(r"\s*[_=*~—–-]{5,}\s*|\s*[)(|:§]\s*")
 _BRACKETS = frozenset(")|§")
+_BOX = frozenset(")(|:§")
+_BRACKET = "\0"
 _VARYING = re.compile(r"\d+|\b[ivxl]+\b")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _ENDING = re.compile(r"([^\W\d_]+)-$")
@@ -93,16 +96,18 @@ def court_text(text: str) -> str:
     """Return a PDF file's text as paragraphs; pages are apart by form feeds, as ``pdftotext`` writes them."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\xad", "-").expandtabs(8)
     pages = _without_line_numbers([[line.rstrip() for line in page.split("\n")] for page in text.split("\f")])
-    pages = [[_without_box(line) for line in page if not _RULE.fullmatch(line)] for page in pages]
-    if len(pages) > 1:
-        pages = _without_running_lines(pages)
-    else:
-        pages = [_without_page_numbers(pages[0])]
-    return _paragraphs(pages)
+    pages = [[line for line in map(_without_box, page) if line != _BRACKET] for page in pages]
+    if len(pages) == 1:
+        return _paragraphs([_without_page_numbers([line for line in pages[0] if line != RULE])])
+    pages, notes = page_notes(_without_running_lines(pages))
+    texts = [_paragraphs(pages), *(f"[{number}] {_paragraphs([lines])}" for number, lines in notes)]
+    return "\n\n".join(text for text in texts if text)
 
 
 def _without_box(line: str) -> str:
-    """Drop the bracket at the right of a caption, which stands apart from the names."""
+    """Drop the bracket at the right of a caption, which stands apart from the names; say what is only a rule."""
+    if _RULE.fullmatch(line):
+        return _BRACKET if line.strip()[-1:] in _BOX else RULE
     if line[-1:] in _BRACKETS:
         names = line[:-1].rstrip()
         return names if len(line) - len(names) > 2 else line
@@ -178,12 +183,15 @@ def _without_running_lines(pages: list[list[str]]) -> list[list[str]]:
     out = []
     for number, page in enumerate(pages):
         gone = set()
-        for i in _edges(page):
+        edges = _edges(page)
+        for i in edges:
             line = page[i]
             near = shapes[max(0, number - 2) : number] + shapes[number + 1 : number + 3]
             repeated = any(_shape(line) in shape for shape in near)
             repeated = repeated and (number > 0 or any(map(str.isdigit, line)))
             counted = bool(_PAGE_NUMBER.fullmatch(line)) and not _UPPER_ROMAN.fullmatch(line)
+            if counted and i in edges[EDGE:-2]:
+                counted = False  # two lines below it: the mark of a note
             if repeated or counted:
                 gone.add(i)
         out.append([line for i, line in enumerate(page) if i not in gone])

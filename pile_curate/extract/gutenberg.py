@@ -72,6 +72,7 @@ _NOTE = re.compile(
 )
 _MARKS = re.compile(r"\[Illustration\]|\[Pg ?\d{1,4}\]|\{\d{1,4}\}(?=\s)")
 _REPEATED_NOTICE = re.compile(r"<<THIS ELECTRONIC VERSION OF.{0,900}?>>", re.S)
+_NAMED = re.compile(r"^[ \t]*(?:\*{2,3} ?(?:START|END) OF (?:THE|THIS)|THE FULL) PROJECT GUTENBERG", _FLAGS)
 _LEADING = " \"'“‘_(["
 
 
@@ -239,3 +240,22 @@ def book_text(text: str, *, unwrapped: bool = True, notes: bool = False) -> str:
             out.append("\n\n" if blanks < 2 else "\n\n\n")
         out.append(unwrap(lines, width) if unwrapped else "\n".join(lines))
     return "".join(out)
+
+
+def without_frame(text: str) -> str:
+    """Return the text of an HTML or EPUB edition without Project Gutenberg's frame; other text as it is.
+
+    Only the frame's own lines count, since pages speak of the project, too. Credits before the book go along.
+    """
+    if not _NAMED.search(text):
+        return text
+    book = find_book(text)
+    if book.opening != "start_of" and book.closing not in ("end_of", "licence"):
+        return text
+    kept: list[str] = []
+    for index, (_, lines) in enumerate(paragraphs(book.text)):
+        front = book.opening == "start_of" and index < FRONT_PARAGRAPHS
+        if front and (_CREDIT.match(lines[0]) or (lines[0].lstrip()[:1] == "[" and _NOTE.match(lines[0]))):
+            continue
+        kept.append("\n".join(lines))
+    return "\n\n".join(kept)

@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from html import unescape
 from typing import Any, Literal
 
+from pile_curate.extract.gutenberg import without_frame
 from pile_curate.extract.html_lines import PARAGRAPH, SENTENCE, Line, read_lines, render, trim
 
 MAX_DEPTH = 512
@@ -39,6 +41,8 @@ _NOTICES = [
     "[id*=onetrust]",
     "[class*=gdpr]",
 ]
+_UNREAD = ["rt", "rp"]
+"""Readings above Chinese characters: in a line of text each word would stand twice."""
 _SHALLOW_LISTS = ", ".join(f"body > {'* > ' * level}ul" for level in range(NAVIGATION_DEPTH))
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/<>\x00]*)[^<>]*>?")
 _LICENCE = re.compile(
@@ -49,6 +53,20 @@ _LICENCE_REL = re.compile(
 )
 _HREF = re.compile(r"\bhref\s*=\s*[\"']?([^\"'\s>]+)", re.I)
 _LANG = re.compile(r"<html\b[^>]*?\s(?:xml:)?lang\s*=\s*[\"']?([A-Za-z0-9-]{2,35})", re.I)
+
+_HOLD = "\ufdd0"  # no character, so no page says anything by it
+_SIGN = re.compile(
+    r">([\u0800-\ud7ff\uf900-\ufdcf\ufdf0-\uffef]|&(?:[a-zA-Z]{2,8}|#[0-9]{4,5}|#[xX][0-9a-fA-F]{3,4});)(?=<)"
+)
+_HELD = re.compile(
+    "[\u0800-\u1fff\u2013\u2014\u2018-\u201f\u2026\u2030\u2032-\u2034\u2070-\u218f\u2200-\u22ff\u2c00-\u2dff\u2e80-\u2fff"
+    "\u3001-\ud7ff\uf900-\ufdcf\ufe70-\ufefc\uff01-\uffef]"
+)
+"""Letters, digits, punctuation, currencies and mathematics; no arrows, bullets and dingbats: those are icons."""
+_RAISED = re.compile(r"[-−–+]?[0-9]{1,3}")
+_NOTED = re.compile(r"(?:[^\W\d_]{4,}|[.,;:?!)\]”“»’\"'%])\Z")
+"""What a note's mark follows: a word that is no unit and no symbol, or a sentence's mark."""
+_SUPERSCRIPTS = str.maketrans("0123456789-−–+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁻⁺")
 
 Part = Literal["main", "body", "none"]
 
@@ -138,6 +156,43 @@ def _deepen_lists(tree: Any) -> None:
         inner.append_child(found)
 
 
+def _hold_signs(html: str) -> str:
+    """Lengthen texts of one sign, so that they survive.
+
+    resiliparse takes a text node of three bytes of UTF-8 for an icon when it looks for main content, and drops it: a
+    Chinese or Thai word between two links, a dash, a euro sign, an opening quotation mark.
+    """
+    return html if html.isascii() and "&" not in html else _SIGN.sub(_held, html)
+
+
+def _held(found: re.Match[str]) -> str:
+    sign = unescape(found[1])
+    return f"{found[0]}{_HOLD}" if _HELD.fullmatch(sign) else found[0]
+
+
+def _raise_numbers(tree: Any) -> None:
+    """Write raised numbers as such: powers by their own digits, marks of notes in brackets.
+
+    Without their tags, 10 to the sixth would read as 106, and a note's mark as the last digit of a year.
+    """
+    if tree.body is None:
+        return
+    for found in tree.body.query_selector_all("sup"):
+        raised = found.text.strip()
+        inner = raised[1:-1] if raised[:1] in ("[", "(") else raised
+        if not _RAISED.fullmatch(inner):
+            continue
+        link = found.query_selector("a[href*='#']") is not None
+        around = found.parent
+        link = link or (around is not None and around.tag == "a" and "#" in (around.getattr("href") or ""))
+        before = found.prev.text[-12:] if found.prev is not None else ""
+        blank = " " if found.text[-1:].isspace() else ""
+        marks = link or raised != inner or not before.strip() or _NOTED.search(before)
+        text = f"[{inner}]" if marks else inner.translate(_SUPERSCRIPTS)
+        if around is not None:
+            around.replace_child(tree.create_text_node(text + blank + _HOLD), found)
+
+
 def extract(html: str, options: HtmlOptions = HtmlOptions()) -> Page:
     """Return the page's main text.
 
@@ -149,9 +204,11 @@ def extract(html: str, options: HtmlOptions = HtmlOptions()) -> Page:
     from resiliparse.parse.html import HTMLTree
 
     html = flatten(html)
-    tree = HTMLTree.parse(html)
+    tree = HTMLTree.parse(_hold_signs(html))
     _deepen_lists(tree)
-    title = " ".join((tree.title or "").split())
+    if "<sup" in html or "<SUP" in html:
+        _raise_numbers(tree)
+    title = " ".join((tree.title or "").replace(_HOLD, "").split())
     found = _LANG.search(html, 0, 4096)
     language = found[1] if found else ""
 
@@ -168,8 +225,8 @@ def extract(html: str, options: HtmlOptions = HtmlOptions()) -> Page:
                 noscript=False,
                 comments=options.comments,
                 post_meta=options.post_meta,
-                skip_elements=_NOTICES,
-            )
+                skip_elements=[*_NOTICES, *_UNREAD],
+            ).replace(_HOLD, "")
         )
 
     part: Part = "main"
@@ -182,4 +239,4 @@ def extract(html: str, options: HtmlOptions = HtmlOptions()) -> Page:
         part, text = "body", render(content)
         if sum(line.size for line in content if line.prose) < 3 * PARAGRAPH:
             part, text = "none", ""
-    return Page(text, title, part, language, _licences(html))
+    return Page(without_frame(text) if options.trim else text, title, part, language, _licences(html))

@@ -18,6 +18,8 @@ _BLOCK = re.compile(r"<(/?)(h[1-6]|p|ul|ol|li|pre)>")
 _LINK = re.compile(r"<a(?: [^>]*)?>|</a>")
 _LINE_END = re.compile(r"<br>\n?")
 _SENTENCE_END = re.compile(r"[.!?…。！？]['\"”’»)\]]*$")
+_REMAINS = re.compile(r"(?:[,;|/:<>»«›‹()\[\]] ?){1,8}|[-–—]")
+"""A line of what stood between links or other things that are gone; rows of stars or dashes are the author's."""
 _WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uff00-\uffef]")
 
 
@@ -109,6 +111,8 @@ def read_lines(markup: str) -> list[Line]:
         pieces.append((_unescape(bare[start:]), linked))
         text = "".join(piece for piece, _ in pieces)
         text = text.rstrip() if kind == "pre" else text.strip()
+        if kind != "pre" and _REMAINS.fullmatch(text):
+            text = ""
         size = sum(len(piece) - piece.count(" ") for piece, _ in pieces) if text else 0
         if text:
             inside = sum(len(piece) - piece.count(" ") for piece, link_ in pieces if link_)

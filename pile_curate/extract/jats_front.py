@@ -16,6 +16,8 @@ _PUBLIC = re.compile(
     r"\bpublic[\s-]domain\b|free of (?:all )?copyright|work of the (?:U\.?S\.?|United States) government",
     re.IGNORECASE,
 )
+_VERBATIM = re.compile(r"verbatim copying and redistribution of this article", re.IGNORECASE)
+"""BioMed Central's licence of before 2004."""
 _CROWN = re.compile(r"open government licen[cs]e", re.IGNORECASE)
 _RETRACTED = re.compile(r"\A\W{0,3}(?:retracted|withdrawn)\b(?:\s+article)?\s*[:\].]", re.IGNORECASE)
 
@@ -142,7 +144,7 @@ def licence(root: Element) -> tuple[str | None, str]:
         found = "OGL-UK-3.0"
     if found is None and _PUBLIC.search(f"{texts} {statement}"):
         found = "LicenseRef-public-domain"
-    if found is None and places and said:
+    if found is None and ((places and said) or _VERBATIM.search(statement)):
         found = "LicenseRef-article-terms"
     if found is None and _RESERVED.search(statement):
         found = "LicenseRef-all-rights-reserved"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass
 from typing import Literal
@@ -22,6 +23,9 @@ _ADMIN_NOTES = frozenset(
     "on-leave participating-researchers present-address presented-at presented-by previously-at study-group-members "
     "supplementary-material supported-by".split()
 )
+_TYPED = re.compile(r"[1-9][0-9]{0,2}(?:\s?[,–−-]\s?[1-9][0-9]{0,2})*")
+_AFTER_WORD = re.compile(r"(?:[^\W\d_]{4,}|[.,;:?!)\]”’\"'])\Z")
+"""What a typed citation follows: a word that is no unit and no symbol, or a sentence's mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,13 @@ class JatsLines:
         self._references = {ref.get("id", "") for ref in root.iter("ref")} | {
             part.get("id", "") for ref in root.iter("ref") for part in ref
         }
+        # Some articles give their citations as bare raised numbers: then no reference is ever linked to.
+        refs = sum(1 for _ in root.iter("ref"))
+        linked = any(
+            xref.get("ref-type") == "bibr" or (xref.get("rid") and xref.get("rid") in self._references)
+            for xref in root.iter("xref")
+        )
+        self._typed = 0 if linked or choices.citations == "keep" else refs
         self._notes = _notes(root)
         self._waiting: deque[Element] = deque()
         self._noting = False
@@ -114,7 +125,16 @@ class JatsLines:
             parts.append(text)
         else:
             before = next((part for part in reversed(parts) if part), "")
-            parts.append(superscript(before, text) + (" " if text[-1:].isspace() else ""))
+            if self._typed and self._cites(before, text.strip()):
+                parts.append(marker(text))
+            else:
+                parts.append(superscript(before, text) + (" " if text[-1:].isspace() else ""))
+
+    def _cites(self, before: str, raised: str) -> bool:
+        """Say whether a raised number is a citation that nobody linked: it is one of a reference, and no power of a unit."""
+        if not _TYPED.fullmatch(raised) or not _AFTER_WORD.search(before[-12:].rstrip()):
+            return False
+        return all(int(number) <= self._typed for number in re.findall("[0-9]+", raised))
 
     def _reference(self, element: Element, parts: list[str], depth: int) -> None:
         kind, target = element.get("ref-type", ""), element.get("rid", "")

@@ -14,6 +14,16 @@ from pile_curate.extract.jats import JatsChoices, JatsReader
 from pile_curate.extract.jats_front import date_text, words_of
 
 _TRUNCATED = re.compile(r"\s*\(?ABSTRACT TRUNCATED(?: AT \d+ WORDS)?\)?\.?\s*\Z")
+_COPYRIGHT = re.compile(
+    r"(?:(?<=[.?!)\]])\s*|\A|\s+(?=[\[(]))"
+    r"[\[(]?\s*(?:crown\s+)?(?:copyright\s*(?:©|\(c\)|\(©\))?|©|\(c\)|\(©\))\s*(?:,\s*)?(?:19|20)[0-9]{2}\b[^?!]{0,180}\Z",
+    re.IGNORECASE,
+)
+"""The publisher's line behind an abstract, in citations whose field for it is empty."""
+_RESERVED = re.compile(r"(?:\s*Published by [^.]{1,60}\.)?\s*All rights reserved\.?\)?\Z", re.IGNORECASE)
+_REGISTERED = re.compile(r"(?<=\bNCT[0-9]{8}) (?=[.,;)])")
+"""Journals' pages put an icon behind a trial's number, and the citation kept its blank."""
+_TAIL = 240
 _NO_LABELS = frozenset(("", "UNASSIGNED", "UNLABELLED", "UNLABELED"))
 _CHOICES = JatsChoices()
 AUTHORS = 500
@@ -33,11 +43,31 @@ def abstract_text(abstract: Element | None) -> str:
     reader = JatsReader(abstract, _CHOICES)
     parts: list[str] = []
     for element in abstract.iterfind("AbstractText"):
-        text = _TRUNCATED.sub("", reader.inline(_tight(element)))
+        text = _without_notice(_TRUNCATED.sub("", reader.inline(_tight(element))))
         label = label_text(element.get("Label", ""))
         if text:
             parts.append(f"{label}: {text}" if label else text)
     return "\n\n".join(parts)
+
+
+def _without_notice(text: str) -> str:
+    """Drop a copyright notice at the end.
+
+    >>> _without_notice("The tide rose. Copyright 2001 Quay Press, Inc. All rights reserved.")
+    'The tide rose.'
+    >>> _without_notice("The tide rose (c. 2001 m). It fell in 2002.")
+    'The tide rose (c. 2001 m). It fell in 2002.'
+    """
+    text = _REGISTERED.sub("", text) if "NCT" in text else text
+    cut = max(0, len(text) - _TAIL)
+    tail = text[cut:]
+    lower = tail.lower()
+    if "©" in lower or "(c)" in lower or "copyright" in lower or "reserved" in lower:
+        found = _COPYRIGHT.search(tail, 1 if cut else 0)
+        if found is not None and (cut or found.start()):
+            return text[: cut + found.start()].rstrip()
+        return text[:cut] + _RESERVED.sub("", tail)
+    return text
 
 
 def title_text(element: Element | None) -> str:

@@ -31,6 +31,18 @@ _INSTRUCTIONS = re.compile(
     r"(?:See instructions[.:]?\s*)?State the application's broad, long-term objectives.{0,700}?(?:these goals|project)\.\s*",
     re.IGNORECASE | re.DOTALL,
 )
+_SUBPROJECT = re.compile(
+    r"This subproject is one of many research subprojects utili[sz]ing the\s+resources provided by a Center grant funded by NIH/NCRR\.\s*"
+    r"(?:(?:The subproject and|Primary support for the subproject|The institution listed is|The Total Cost listed)[^.]{0,400}\.\s*)*",
+    re.IGNORECASE,
+)
+"""What centres' forms put before, and some behind, the abstract of each of their many projects."""
+_FORM_LINE = re.compile(
+    r"^(?:(?:Principal Investigator/Program Director|Program Director/Principal Investigator)[^\n]{0,160}"
+    r"|PHS 398[^\n]{0,120}|OMB No\.[^\n]{0,60}|(?:Form|Continuation) (?:Format )?Page[^\n]{0,60})$\n?",
+    re.IGNORECASE | re.MULTILINE,
+)
+_FORM_WORDS = ("program director", "phs 398", "omb no", "format page", "form page", "continuation page")
 _END = re.compile(r"\s*\(?\bEND OF ABSTRACT\)?\.?\Z", re.IGNORECASE)
 _RUBBISH = re.compile(r"[^\w(\[\"'“‘<{$~≥≤±+-]+")
 """What some files have in front of an abstract: a question mark for a byte that was lost."""
@@ -66,6 +78,11 @@ def clean_abstract(text: str, *, relevance: bool = True) -> str:
     text = _tidy(text.replace("\r\n", "\n").replace("\r", "\n"))
     if "[" in text:
         text = _tidy(_UNREADABLE.sub("", text))
+    lower = text.lower()
+    if "subproject is one of many" in lower:
+        text = _SUBPROJECT.sub("", text).strip()
+    if any(words in lower for words in _FORM_WORDS):
+        text = _short_gaps(_FORM_LINE.sub("", text))
     text = _without_heading(text)
     if "abstract" in text[-40:].lower():
         text = text[:-40] + _END.sub("", text[-40:])

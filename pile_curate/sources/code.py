@@ -52,7 +52,7 @@ class CodeSource(SourceFormat):
     """Read trees and archives of source code."""
 
     name = "code"
-    version = 1
+    version = 2
     summary = "source code: a tree of files, or tar and zip archives"
     suffixes = (".tar", ".tar.gz", ".tar.xz", ".tar.zst", ".zip", "/")
     Options = CodeOptions

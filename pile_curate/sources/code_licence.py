@@ -34,6 +34,8 @@ _OLD_IDS = {
 """Ids that SPDX withdrew in version 3.0 of its list, and their successors."""
 
 _FOLD = re.compile(r"[^a-z0-9.]+")
+_REACH = 2500
+"""Letters within which a licence's sentences stand; the four-clause BSD licence, folded, has 1,900."""
 
 _TEXTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     # id, sentences that must be there, sentences that must not
@@ -209,11 +211,18 @@ def _folded(text: str) -> str:
 
 
 def _match(folded: str, table: Iterable[tuple[str, tuple[str, ...], tuple[str, ...]]]) -> str | None:
-    """Return the licence that begins first: a file that also quotes bundled licences begins with its own."""
+    """Return the licence that begins first: a file that also quotes bundled licences begins with its own.
+
+    Each text is judged by itself: from its first sentence to the next text with the same first sentence, and no
+    further than the short licences reach.
+    """
     best: tuple[int, str] | None = None
     for licence, needed, forbidden in table:
-        if all(part in folded for part in needed) and not any(part in folded for part in forbidden):
-            at = folded.find(needed[0])
-            if best is None or at < best[0]:
+        at = folded.find(needed[0])
+        while at >= 0 and (best is None or at < best[0]):
+            after = folded.find(needed[0], at + 1)
+            reach = folded[at : min(at + _REACH, after if after >= 0 else len(folded))]
+            if all(part in reach for part in needed) and not any(part in reach for part in forbidden):
                 best = (at, licence)
+            at = after
     return best[1] if best else None

@@ -6,7 +6,7 @@ relative to the source's root: identifiers inside books are often missing, share
 conversion. Encrypted books are rejected as ``encrypted``; obfuscated fonts are no encryption.
 
 Plain-text books (``.txt``) that lie beside are rejected here as ``not_epub``: read those with a second source of format
-``gutenberg``, whose rules do no harm to books that are not Project Gutenberg's.
+``gutenberg``, whose rules do no harm to books that are not Project Gutenberg's. The project's EPUBs lose its licence here.
 
 The formats: https://www.w3.org/TR/epub-33/ and OPF 2.0.1. Nothing is unpacked to disk, and no reference that leads out
 of the book is followed.
@@ -19,6 +19,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
@@ -27,7 +28,8 @@ from pydantic import Field
 from pile_curate.extract.book import BookOptions, Chapter, chapter_text
 from pile_curate.extract.book_matter import MATTER, matter
 from pile_curate.extract.encoding import decode
-from pile_curate.extract.epub_package import Package, landmarks, locked, package_paths, read_package
+from pile_curate.extract.epub_package import Package, landmarks, locked, package_paths, read_package, resolve
+from pile_curate.extract.gutenberg import without_frame
 from pile_curate.files import Tally
 from pile_curate.sources.base import About, Document, Outcome, Raw, Reject, SourceFormat, SourceOptions, Split
 from pile_curate.sources.blobs import Inflate, blob_records, inflated
@@ -64,7 +66,7 @@ class EpubSource(SourceFormat):
     """Read books in EPUB."""
 
     name = "epub"
-    version = 1
+    version = 2
     summary = "EPUB 2 and 3 books: one document a book"
     suffixes = (".epub", ".epub.tar", ".zip")
     libraries = ("resiliparse",)
@@ -163,6 +165,9 @@ def _book(body: bytes, raw: Raw, options: EpubOptions) -> Document:
         if facts["missing_files"] == len(order):
             raise _Bad("missing_chapters", f"none of {len(order)} chapters is in the archive")
         raise _Bad("no_text", "nothing is left but covers, contents and pictures", "policy")
+    text = "\n\n".join(chapters)
+    if options.front_matter == "drop":
+        text = without_frame(text) or text
     rights = package.first("rights")
     meta: dict[str, Any] = {
         "authors": package.metadata.get("creator", []),
@@ -179,7 +184,7 @@ def _book(body: bytes, raw: Raw, options: EpubOptions) -> Document:
     sources = [*package.metadata.get("source", []), *package.metadata.get("identifier", [])]
     return Document(
         key=raw.meta["key"],
-        text="\n\n".join(chapters),
+        text=text,
         rel=raw.rel,
         record=raw.record,
         url=next((value for value in sources if _URL.match(value)), ""),
@@ -202,6 +207,7 @@ def _chapters(
             marked |= {path: kind for path, kind in found.items() if MATTER.intersection(kind.split())}
             marked[item.path] = "toc"
     read: list[tuple[Chapter, str, bool]] = []
+    marks: dict[str, dict[str, str]] = defaultdict(dict)
     missing = 0
     for item, linear in order:
         if not archive.has(item.path):
@@ -211,7 +217,11 @@ def _chapters(
         if drop and kind and len(order) > 1:
             read.append((Chapter(""), kind, linear))
             continue
-        read.append((chapter_text(archive.text(item.path), wanted), kind, linear))
+        chapter = chapter_text(archive.text(item.path), wanted, marks.get(item.path))
+        for address, mark in chapter.marks.items():
+            file, _, name = address.partition("#")
+            marks[resolve(item.path, file)].setdefault(name, mark)
+        read.append((chapter, kind, linear))
     texts: list[str] = []
     dropped = 0
     title, authors = package.first("title"), package.metadata.get("creator", [])

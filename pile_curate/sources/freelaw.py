@@ -69,7 +69,7 @@ class FreeLawSource(SourceFormat):
     """CourtListener's opinions; plain CSV files and JSON lines are read in parallel."""
 
     name: ClassVar[str] = "freelaw"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "CourtListener bulk data: court opinions from CSV, JSON files or JSON lines"
     suffixes: ClassVar[tuple[str, ...]] = (".csv.bz2", ".csv", ".tar.gz", ".jsonl", ".json")
     libraries: ClassVar[tuple[str, ...]] = ("orjson",)
@@ -165,6 +165,17 @@ def _outcome(item: dict[str, Any], raw: Raw, options: FreeLawOptions) -> Outcome
     cluster = _number(item.get("cluster_id")) or _number(item.get("cluster"))
     path = _string(item, "absolute_url")
     author = _string(item, "author_str") or _string(item, "author")
+    facts: dict[str, Any] = {
+        "cluster": cluster,
+        "court": _court(item, raw.rel, name),
+        "date": _string(item, "date_filed") or _string(item, "dateFiled"),
+        "created": _string(item, "date_created"),
+        "type": _string(item, "type"),
+        "form": form,
+        "ocr": read_from_image,
+        # A link to a judge's record is no name.
+        "authors": [author] if author and "://" not in author and not author.startswith("/") else [],
+    }
     return Document(
         key=number,
         text=text,
@@ -173,17 +184,7 @@ def _outcome(item: dict[str, Any], raw: Raw, options: FreeLawOptions) -> Outcome
         url=_url(path, cluster),
         title=" ".join((_string(item, "case_name") or _string(item, "caseName")).split()),
         raw_bytes=len(raw.body),
-        meta={
-            "cluster": cluster,
-            "court": _court(item, raw.rel, name),
-            "date": _string(item, "date_filed") or _string(item, "dateFiled"),
-            "created": _string(item, "date_created"),
-            "type": _string(item, "type"),
-            "form": form,
-            "ocr": read_from_image,
-            # A link to a judge's record is no name.
-            "authors": [author] if author and "://" not in author and not author.startswith("/") else [],
-        },
+        meta={fact: value for fact, value in facts.items() if value not in ("", [])},
     )
 
 

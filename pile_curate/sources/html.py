@@ -48,7 +48,7 @@ class HtmlSource(SourceFormat):
     """Read saved pages."""
 
     name = "html"
-    version = 1
+    version = 2
     summary = "saved HTML pages, loose or in archives, to main-content text"
     suffixes = (".html", ".htm", ".xhtml", ".html.gz", ".zip", "/")
     libraries = ("resiliparse",)

@@ -1,10 +1,10 @@
 """Read mail: maildir trees (as the Enron corpus is published), mbox files, single messages, and archives of them.
 
-A message is a record. Its text is the sender's own words: ``extract/mail_text.py`` says what becomes of quoted
-history and signatures, ``extract/mail_mime.py`` which parts count. The native key is the path for a message that is
-a file (without a maildir's ``:2,FLAGS``, which change as mail is read), the Message-ID in an mbox; a message without
-one is named by file and byte offset. Mail that software wrote (bounces, automatic replies, calendar items) is
-rejected by policy.
+A message is a record, also in an mbox inside an archive (Google Takeout). Its text is the sender's own words:
+``extract/mail_text.py`` says what becomes of quoted history and signatures, ``extract/mail_mime.py`` which parts count.
+The native key is the path for a message that is a file (without a maildir's ``:2,FLAGS``, which change as mail is read),
+the Message-ID in an mbox; a message without one is named by file and byte offset. Mail that software wrote (bounces,
+automatic replies, calendar items) is rejected by policy.
 
 The Enron corpus (CMU, 2015-05-07) is one tar of half a million files in one task: a few minutes.
 """
@@ -32,7 +32,8 @@ from pile_curate.sources.base import (
     SourceOptions,
     Split,
 )
-from pile_curate.sources.blobs import ARCHIVE, Inflate, blob_records, inflated, whole_file
+from pile_curate.sources.blobs import ARCHIVE, Inflate, inflated, whole_file
+from pile_curate.sources.mail_archives import archive_messages
 from pile_curate.sources.mbox import MBOX_NAME, MailCounter, MessageReader, is_mbox, mail_splits
 
 _FLAGS = re.compile(r":2,[A-Za-z]*$")
@@ -71,9 +72,9 @@ class MailSource(SourceFormat):
     """Read one message a record."""
 
     name = "mail"
-    version = 1
-    summary = "Mail: maildir trees and archives of them (Enron), mbox files, .eml"
-    suffixes = (".mbox", ".eml", ".tar.gz")
+    version = 2
+    summary = "Mail: maildir trees, mbox files, .eml, and archives of them (Enron, Google Takeout)"
+    suffixes = (".mbox", ".eml", ".tar.gz", ".zip")
     libraries = ("resiliparse",)
     Options = MailOptions
     about = About(
@@ -92,11 +93,11 @@ class MailSource(SourceFormat):
         return super().splits(whole, options, target) + ranges
 
     def frames(self, split: Split, options: Any, tally: Tally) -> Iterator[Raw | Reject]:
-        """Yield one record a message; ``record`` is its byte offset, in an archive the member's index."""
+        """Yield one record a message; ``record`` is its byte offset, in an archive the member's index (and the offset)."""
         limit = options.max_message_bytes
         for file in split.files:
             if ARCHIVE.search(file.rel):
-                yield from blob_records(Split((file,)), tally, limit=limit, wanted=_unwanted)
+                yield from archive_messages(file, tally, limit, _unwanted)
                 continue
             if _unwanted(file.rel):
                 with tally.open(file, RecordCounter()) as stream:
@@ -125,7 +126,7 @@ def _outcome(raw: Raw, options: Any) -> Outcome:
     try:
         data = inflated(raw.body, options.max_message_bytes)
         if not raw.meta.get("mbox") and is_mbox(data):
-            return reject("mbox_in_archive", "it holds many messages; unpack the archive", "error")
+            return reject("packed_mbox", "it is a compressed mbox in an archive; unpack the archive", "error")
         mail = read_message(_message(data, bool(raw.meta.get("mbox"))))
     except (MailError, Inflate) as error:
         return reject(error.reason, str(error), "error")

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from pile_curate.decode import HEAD_BYTES, sniff
 from pile_curate.errors import CorruptInput
-from pile_curate.files import RawFile, RawStream, RecordCounter, open_raw
+from pile_curate.files import RawFile, RecordCounter, open_raw
 from pile_curate.sources.base import Raw, Reject, Split
 
 MBOX_NAME = re.compile(r"\.(mbox|mbx)(\.(gz|bz2|xz|zst))?$", re.IGNORECASE)
@@ -181,10 +182,21 @@ def _next_separator(file: RawFile, goal: int) -> int | None:
             held, base = held[cut:], base + cut
 
 
+class Pieces(Protocol):
+    """A stream that knows where it stands: an open file, or a member of an archive."""
+
+    @property
+    def position(self) -> int:
+        """Offset of the next byte."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return some bytes, ``b""`` at the end; raise ``CorruptInput`` at a damage."""
+
+
 class MessageReader:
     """Cut one open file, or range of one, into messages; ``mbox`` None lets the first five bytes decide."""
 
-    def __init__(self, stream: RawStream, rel: str, mbox: bool | None, limit: int) -> None:
+    def __init__(self, stream: Pieces, rel: str, mbox: bool | None, limit: int) -> None:
         self._stream, self._rel, self._limit = stream, rel, limit
         self._mbox = mbox
         self._held = bytearray()  # the present record, as far as it was not let go

@@ -59,7 +59,7 @@ class NihExporterSource(SourceFormat):
     """Read the abstracts' CSV files; large plain ones are cut where a row begins."""
 
     name: ClassVar[str] = "nih_exporter"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "NIH ExPORTER: abstracts of funded projects (CSV, plain or zipped)"
     suffixes: ClassVar[tuple[str, ...]] = (".csv", ".zip")
     Options: ClassVar[type[SourceOptions]] = NihExporterOptions

@@ -53,7 +53,7 @@ class OpenSubtitlesSource(SourceFormat):
     """OPUS documents of subtitles."""
 
     name: ClassVar[str] = "opensubtitles"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "OpenSubtitles as OPUS publishes it (XML, raw or tokenised)"
     suffixes: ClassVar[tuple[str, ...]] = (".zip", ".xml.gz", ".xml")
     Options: ClassVar[type[CaptionOptions]] = OpenSubtitlesOptions

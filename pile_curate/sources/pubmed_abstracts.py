@@ -65,7 +65,7 @@ class PubMedAbstractsSource(SourceFormat):
     """Read PubMed XML, plain or gzip; plain files are read in parallel."""
 
     name: ClassVar[str] = "pubmed_abstracts"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = (
         "PubMed citations (baseline and update XML): the newest title and abstract of each"
     )

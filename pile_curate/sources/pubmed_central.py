@@ -95,7 +95,7 @@ class PubMedCentralSource(SourceFormat):
     """Read one article a file or archive member."""
 
     name: ClassVar[str] = "pubmed_central"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "PubMed Central articles (JATS XML), loose or in bulk packages"
     suffixes: ClassVar[tuple[str, ...]] = (".nxml", ".xml", ".tar.gz")
     Options: ClassVar[type[SourceOptions]] = PubMedCentralOptions

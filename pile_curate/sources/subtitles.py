@@ -40,7 +40,7 @@ class SubtitlesSource(SourceFormat):
     """Subtitle files of any film or talk."""
 
     name: ClassVar[str] = "subtitles"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "subtitle files: SubRip, WebVTT, SubStation Alpha"
     suffixes: ClassVar[tuple[str, ...]] = (".srt", ".vtt", ".ass", ".ssa", ".srt.gz", ".zip", ".tar.gz")
     Options: ClassVar[type[CaptionOptions]] = SubtitlesOptions

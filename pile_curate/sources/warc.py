@@ -68,7 +68,7 @@ class WarcSource(SourceFormat):
     """Read WARC and WET files, plain, gz (one member a record) or zst."""
 
     name = "warc"
-    version = 1
+    version = 2
     summary = "web archives (Common Crawl WARC and WET), HTML to main-content text"
     suffixes = (".warc", ".warc.gz", ".warc.zst", ".warc.wet.gz")
     libraries = ("resiliparse", "brotli", "zstandard")

@@ -90,7 +90,7 @@ class YouTubeSubtitlesSource(SourceFormat):
     """Caption tracks, loose or in archives."""
 
     name: ClassVar[str] = "youtube_subtitles"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "YouTube captions: WebVTT, timed-text XML, json3 (yt-dlp's files)"
     suffixes: ClassVar[tuple[str, ...]] = (".vtt", ".srv1", ".srv3", ".json3", ".xml", ".tar.gz")
     Options: ClassVar[type[CaptionOptions]] = YouTubeOptions

@@ -183,3 +183,44 @@ def test_text_that_would_stall_a_parser(text: str) -> None:
 
 def test_nothing_is_made_of_nothing() -> None:
     assert court_text("") == court_text("\f\f\n") == court_markup("") == ""
+
+
+BODY = "  The keeper says that the lamp was lit when he left the quay, and the\nBoard says that it was not. Nobody else{} was there to see it on that\nnight, and the log-book of the quay{} has no entry for that day at all\n"
+
+
+def test_footnotes_leave_the_sentences_that_pages_cut() -> None:
+    text = (
+        BODY.format(".1 He", "")
+        + "because, as he has told us more than once in these two years, the\n\n  1\n    The keeper is deaf, as the record shows in more than\none place. See Oar, 2 Harb. 7.\n\n"
+        + "\f"
+        + "clerk was ill.2 We believe the keeper,3 and so did the jury, which\nheard him for two days and saw the lamp with\ntheir own eyes.\n"
+        + "______________\n  2 He had a cold.\n  3 The jury was told of all of it at length, and also of the\n\f"
+        + "   We add a word on costs, which each side shall bear, since none of them\nhas asked for any, nor has objected to it before the end of the week.\n"
+        + "______________\ncosts on the next day.\n\f   Affirmed.\n"
+    )
+    assert court_text(text).split("\n\n") == [
+        "The keeper says that the lamp was lit when he left the quay, and the Board says that it was not. Nobody "
+        "else.[1] He was there to see it on that night, and the log-book of the quay has no entry for that day at all "
+        "because, as he has told us more than once in these two years, the clerk was ill.[2] We believe the keeper,[3] and so did the jury, which heard him for two days and "
+        "saw the lamp with their own eyes.",
+        "We add a word on costs, which each side shall bear, since none of them has asked for any, nor has "
+        "objected to it before the end of the week.",
+        "Affirmed.",
+        "[1] The keeper is deaf, as the record shows in more than one place. See Oar, 2 Harb. 7.",
+        "[2] He had a cold.",
+        "[3] The jury was told of all of it at length, and also of the costs on the next day.",
+    ]
+
+
+def test_numbered_points_at_a_pages_foot_are_no_notes() -> None:
+    text = BODY.format("", "") + "We hold:\n\n  1. The lamp was lit.\n\n\f  2. The Board was wrong.\n"
+    assert "We hold:\n\n1. The lamp was lit.\n\n2. The Board was wrong." in court_text(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["a1\n" + "\n\n1 x" * 40_000 + "\fa", "a.1 b.2\n_______\n1 b\n2 c\n\f" * 10_000]
+)
+def test_many_numbers_cost_linear_time(text: str) -> None:
+    begun = time.process_time()
+    court_text(text)
+    assert time.process_time() - begun < 2

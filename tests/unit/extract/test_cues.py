@@ -152,6 +152,18 @@ def test_sounds_go(line: str, left: str) -> None:
         ("The captions are wrong.", True, False),
         ("字幕组:灯塔", True, True),
         ("I said sync. Watch it.", False, False),
+        ("Translator: Ann Gull Reviewer: M. Meer", True, True),
+        ("Translator: Ann Gull Reviewer: M. Meer", False, False),
+        ("Traductor: Ana Gull Revisor: M. Meer", True, True),
+        ("翻译人员: 李 校对人员: 王", True, True),
+        ("The translator: he says that he will stay.", True, False),
+        ("Untertitelung des ZDF, 2020", False, True),
+        ("Die Untertitelung des Films ist schlecht.", False, False),
+        ("Copyright Möwe 2021", True, True),
+        ("The copyright of 2021 is mine, he said", True, False),
+        ("Subs by Gull", True, True),
+        ("Subs by the dozen lay in the bay.", False, False),
+        ("Tekstet av Mette", False, True),
     ],
 )
 def test_credits(text: str, edge: bool, credit: bool) -> None:
@@ -181,7 +193,7 @@ def test_credits_are_counted() -> None:
         Cue(n, n + 1, (text,)) for n, text in enumerate(["www.example.org", *["Hello."] * 20, "Subs by us"])
     ]
     kept, removed = without_credits(cues)
-    assert removed == 1 and len(kept) == 21
+    assert removed == 2 and len(kept) == 20
 
 
 @pytest.mark.parametrize(

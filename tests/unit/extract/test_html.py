@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from html import unescape
 
 import pytest
 from hypothesis import given
@@ -175,3 +176,47 @@ def test_hostile_markup_takes_linear_time() -> None:
     ):
         extract(piece * (1_000_000 // len(piece)))
     assert time.process_time() - start < 20
+
+
+def article(inner: str) -> str:
+    rest = "It was a long day, and the tide rose by a hand in every hour of it, as far as anybody could see."
+    return f"<body><div><div><div><div><article><p>{inner}</p><p>{rest}</p></article></div></div></div></div></body>"
+
+
+@pytest.mark.parametrize(
+    ("inner", "expected"),
+    [
+        ("About 3 × 10<sup>6</sup> gulls on 25 km<sup>2</sup>, at 5 m s<sup>-1</sup>.", "3 × 10⁶ gulls on 25 km², at 5 m s⁻¹."),
+        ("The points<sup>1</sup> of 1993<sup><a href='#n5'>5</a></sup> and 1994<a href='#n6'><sup>6</sup></a>.", "points[1] of 1993[5] and 1994[6]."),
+        ("The 4<sup>th</sup> gull, told before.<sup>[12]</sup> It flew.", "The 4th gull, told before.[12] It flew."),
+        ("<sup>1 </sup>This note tells where the gulls went.", "[1] This note tells"),
+    ],
+)  # fmt: skip
+def test_raised_numbers_are_no_digits_of_what_they_follow(inner: str, expected: str) -> None:
+    assert expected in extract(article(inner)).text
+
+
+@pytest.mark.parametrize("sign", ["是", "、", "ก", "—", "€", "“", "&mdash;", "&#8364;"])
+def test_a_text_of_one_sign_stays(sign: str) -> None:
+    text = extract(article(f"ten <a href='/x'>first</a>{sign}<a href='/y'>second</a> and so on.")).text
+    assert f"first{unescape(sign)}second" in text and "\ufdd0" not in text
+
+
+def test_icons_go_and_readings_and_what_stood_between_links() -> None:
+    text = extract(
+        page("It <i>→</i> rained in <ruby>東京<rp>(</rp><rt>とうきょう</rt><rp>)</rp></ruby>.")
+    ).text
+    assert "→" not in text and "rained in 東京." in text
+    assert "\n,\n" not in extract(article("It rained on the quay.<br>, ,<br>|<br>It rained again.")).text
+
+
+def test_the_frame_of_project_gutenberg_goes() -> None:
+    book = "<p>The ferry waits below, and those who never saw the sea know nothing of the ferryman, nor of his boat.</p>"
+    framed = (
+        "<pre>The Project Gutenberg EBook of X\n*** START OF THIS PROJECT GUTENBERG EBOOK X ***\nProduced by A. Gull</pre>"
+        f"{book * 3}<pre>*** END OF THIS PROJECT GUTENBERG EBOOK X ***\nUpdated editions will replace it.</pre>"
+    )
+    text = extract(f"<body><div><div><div><div>{framed}</div></div></div></div></body>").text
+    assert text.startswith("The ferry waits") and "Gutenberg" not in text and text.endswith("his boat.")
+    told = article("Project Gutenberg is a library. *** START OF nothing.")
+    assert "Project Gutenberg is a library" in extract(told).text

@@ -188,6 +188,8 @@ def test_licences() -> None:
     assert (
         licence("<license><license-p>Ask the publisher.</license-p></license>") == "LicenseRef-article-terms"
     )
+    verbatim = "<copyright-statement>© A: verbatim copying and redistribution of this article are permitted</copyright-statement>"
+    assert licence(verbatim) == "LicenseRef-article-terms"
     assert (
         licence("<copyright-statement>© 2001. All rights reserved.</copyright-statement>")
         == "LicenseRef-all-rights-reserved"
@@ -217,3 +219,15 @@ def test_an_empty_form_of_a_formula_yields_to_the_other() -> None:
         text("<p>With <alternatives><textual-form>words</textual-form><graphic/></alternatives>.</p>")
         == "With words."
     )
+
+
+def test_typed_citations_go_where_no_reference_is_linked() -> None:
+    refs = "<ref-list><ref id='a'/><ref id='b'/><ref id='c'/></ref-list>"
+    body = (
+        "<p>Gulls flying<sup>3</sup> and swimming.<sup>1,2</sup> They rise 3 m<sup>2</sup>, 10<sup>3</sup> of them, on an "
+        "area<sup>9</sup> of 2 <italic>cm</italic><sup>3</sup>.</p>"
+    )
+    assert text(body, refs) == "Gulls flying and swimming. They rise 3 m², 10³ of them, on an area⁹ of 2 cm³."
+    linked = body + "<p>As told<xref ref-type='bibr' rid='a'>1</xref>.</p>"
+    for kept in (text(body), text(linked, refs), text(body, refs, citations="keep")):
+        assert kept.startswith("Gulls flying³ and swimming.1,2 They")

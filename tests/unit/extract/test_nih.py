@@ -102,3 +102,17 @@ def test_rubbish_is_read_in_linear_time() -> None:
         clean_abstract(piece * 50_000)
         is_placeholder(piece * 50_000)
     assert time.process_time() - begin < 2
+
+
+def test_the_forms_own_lines_go() -> None:
+    centre = (
+        "This subproject is one of many research subprojects utilizing the resources provided by a Center grant "
+        "funded by NIH/NCRR. The subproject and investigator (PI) may have received primary funding from elsewhere. "
+        "The institution listed is for the Center. ABSTRACT: Tides move silt. The institution is small."
+    )
+    assert clean_abstract(centre) == "Tides move silt. The institution is small."
+    form = (
+        "Program Director/Principal Investigator (Last, First, Middle): Gull, Ann\nPROJECT SUMMARY\nTides move silt.\n"
+        "PHS 398/2590 (Rev. 06/09) Page 2 Continuation Format Page\nThe program director/principal investigator rows."
+    )
+    assert clean_abstract(form) == "Tides move silt.\nThe program director/principal investigator rows."

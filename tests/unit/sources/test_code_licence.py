@@ -119,3 +119,12 @@ def test_nearest_and_names() -> None:
     for name in ("LICENSE", "LICENCE.txt", "COPYING.LESSER", "UNLICENSE", "NOTICE", "LICENSE-MIT", "Copying"):
         assert is_licence_file(name, False), name
     assert not is_licence_file("license.py", True) and not is_licence_file("relicense.txt", False)
+
+
+def test_bundled_licences_do_not_change_what_the_own_licence_is() -> None:
+    bundled = f"\n\n- tool, at deps/tool:\n\n{TEXTS['X11']}\n\n- other:\n\n{TEXTS['BSD-3-Clause']}"
+    assert recognise(f"X is licensed for use as follows:\n\n{MIT}{bundled}") == "MIT"
+    assert recognise(f"{BSD}\n\n{TEXTS['BSD-4-Clause']}") == "BSD-2-Clause"
+    assert recognise(f"{TEXTS['X11']}\n\n{MIT}") == "X11"
+    far = f"{MIT}{' as it is' * 400} EXCEPT AS CONTAINED IN THIS NOTICE"
+    assert recognise(far) == "MIT"

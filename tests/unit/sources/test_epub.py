@@ -210,3 +210,35 @@ def test_real_books():
     )
     japanese = books["kusamakura-japanese-vertical-writing.epub"].text
     assert "</" not in japanese and japanese.count("\n\n") > 100
+
+
+@pytest.mark.parametrize(
+    ("reference", "notes"),
+    [
+        # EPUB 2, as converters write it: a paragraph, or an item of a list, that only its address tells.
+        ('<sup><a id="r1" href="n.xhtml#n1">1</a></sup>', '<p id="n1"><a href="a.xhtml#r1">1</a>. It was May.</p>'),
+        ('<a href="n.xhtml#n1"><sup>1</sup></a>', '<p><a name="n1" href="a.xhtml#r1">1</a> It was May.</p>'),
+        ('<a href="n.xhtml#n1"><sup>1</sup></a>', '<ol><li id="n1">It was May.</li></ol>'),
+        ('<a href="n.xhtml#n1"><sup>1</sup></a>', '<ol><li id="n1"><a href="a.xhtml#r1"><sup>1</sup></a> It was May.</li></ol>'),
+        # EPUB 3: endnotes in a file of their own, without numbers.
+        ('<a href="n.xhtml#n1" epub:type="noteref">1</a>',
+         '<ol><li id="n1" epub:type="endnote"><p>It was May. <a href="a.xhtml#r1" epub:type="backlink">↩</a></p></li></ol>'),
+    ],
+)  # fmt: skip
+def test_notes_in_another_file_have_their_marks(tmp_path, reference, notes):
+    files = {"a.xhtml": page("", f"<p>It rained.{reference}</p>"), "n.xhtml": page("", notes)}
+    found = one(read(tmp_path, book(files, items={"a": "a.xhtml", "n": "n.xhtml"})))
+    assert found.text == "It rained.[1]\n\n[1] It was May."
+    spine = ["a", '<itemref idref="n" linear="no"/>']
+    found = one(read(tmp_path, book(files, items={"a": "a.xhtml", "n": "n.xhtml"}, spine=spine)))
+    assert found.text.endswith("[1] It was May.")
+
+
+def test_the_frame_of_project_gutenberg_goes(tmp_path):
+    files = {
+        "a.xhtml": page("", "<pre>The Project Gutenberg EBook of X\n*** START OF THIS PROJECT GUTENBERG EBOOK X ***</pre><p>Produced by A. Gull</p><h2>One</h2>" + PROSE),
+        "z.xhtml": page("", "<p>*** END OF THIS PROJECT GUTENBERG EBOOK X ***</p><p>Updated editions will replace it.</p>"),
+    }  # fmt: skip
+    data = book(files, items={"a": "a.xhtml", "z": "z.xhtml"})
+    assert one(read(tmp_path, data)).text == "One\n\nIt rained on the quay all night, and nobody came."
+    assert "Updated editions" in one(read(tmp_path, data, front_matter="keep")).text

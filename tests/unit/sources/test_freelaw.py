@@ -152,7 +152,7 @@ def test_bulk_json_of_a_court(tmp_path: Path) -> None:
         "court.tar.gz": archive(**{"8.json": opinion(8)}),
     }
     result = run(tmp_path, "ca1.tar.gz", archive(**members))
-    assert [(d.key, d.text, d.meta["court"], d.meta["authors"]) for d in result.documents] == [
+    assert [(d.key, d.text, d.meta["court"], d.meta.get("authors", [])) for d in result.documents] == [
         ("1", "A.", "ca1", []),
         ("2", "B.", "ca1", []),
     ]

@@ -6,6 +6,7 @@ import gzip
 import io
 import random
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -208,13 +209,53 @@ def test_an_archive_of_a_maildir(tmp_path):
         "symlink": 1,
         "unsafe_path": 1,
         "not_mail": 1,
-        "mbox_in_archive": 1,
         "not_a_message": 1,
     }
-    assert [d.meta["folder"] for d in result.documents][0] == "maildir/o'neal-w/Ünïted & co\\"
-    assert len(result.documents) == 3
+    assert result.documents[0].meta["folder"] == "maildir/o'neal-w/Ünïted & co\\"
+    assert len(result.documents) == 5
     for cut in (len(data) // 3, len(data) - 9):
         assert run(tmp_path, data[:cut], "enron.tar.gz").rejects
+
+
+class Unseekable(io.RawIOBase):
+    """A file that writers cannot go back in, so that sizes stand behind the data."""
+
+    def __init__(self, buffer):
+        self._buffer = buffer
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        return self._buffer.write(data)
+
+
+@pytest.mark.parametrize("kind", ["zip", "zip-streamed", "tgz"])
+def test_an_mbox_in_an_archive_is_read_like_a_loose_one(tmp_path, kind):
+    box = "".join(FROM + mail(n) for n in range(3)).encode()
+    plain = (FROM + mail(9)).encode().replace(b"Message-ID", b"X-Other")
+    names = {"Takeout/Mail/All mail.mbox": box, "Takeout/Mail/Inbox": box.replace(b"<", b"<in"), "Takeout/one.mbox": plain,
+             "Takeout/Mail/large.mbox": FROM.encode() + mail(7).encode() + b"x" * 5000 + b"\n" + FROM.encode() + mail(8).encode(),
+             "Takeout/empty.mbox": b""}  # fmt: skip
+    if kind == "tgz":
+        name, data = "takeout.tgz", archive(*((path, body, tarfile.REGTYPE) for path, body in names.items()))
+    else:
+        name, buffer = "takeout.zip", io.BytesIO()
+        with zipfile.ZipFile(
+            Unseekable(buffer) if kind == "zip-streamed" else buffer, "w", zipfile.ZIP_DEFLATED
+        ) as out:
+            for path, body in names.items():
+                out.writestr(path, body)
+        data = buffer.getvalue()
+    result = run(tmp_path, data, name, max_message_bytes=4000)
+    assert result.reasons == {"record_too_large": 1, "empty_member": 1}
+    assert len(result.documents) == 8
+    assert {d.key for d in result.documents} >= {f"{name}!Takeout/one.mbox:0"}
+    assert len({d.record for d in result.documents}) == 8
+    for cut in range(50, len(data), 97):
+        run(tmp_path, data[:cut], name)
+    packed = run(tmp_path, archive(("a.txt.gz", gzip.compress(box), tarfile.REGTYPE)), "list.tar.gz")
+    assert packed.reasons == {"packed_mbox": 1}
 
 
 @pytest.mark.parametrize(
