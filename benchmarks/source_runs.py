@@ -46,15 +46,6 @@ def recipe_of(path: str, inputs: list[str]) -> Recipe:
     return load_recipe(path, formats=formats, prose=prose, inputs=given)
 
 
-def _threads(parts: list[Document]) -> list[str]:
-    """Return each part's thread, of a format whose records name only their parents."""
-    nodes = np.array([part.meta["node"] for part in parts], np.int64)
-    parents = [links.NO_PARENT if part.meta["parent"] is None else part.meta["parent"] for part in parts]
-    return links.threads_of(
-        *links.resolve([(nodes, np.array(parents, np.int64))], len(parts)), nodes.tolist()
-    )
-
-
 def extract(recipe: Recipe, name: str) -> Extracted:
     """Frame, parse, assemble and clean one source; every step's CPU time apart."""
     settings = recipe.settings(name)

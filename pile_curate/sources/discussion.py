@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from pile_curate.sources.base import Document, Outcome, Reject, SourceOptions
+from pile_curate.sources.base import Document, Outcome, SourceOptions
+from pile_curate.sources.parts import unused
 
 _POST, _TOP, _REPLY = "\n\n======\n\n", "\n\n------\n\n", "\n\n~~~\n\n"
 
@@ -76,30 +77,6 @@ def integer(value: Any) -> int | None:
 def string(value: Any) -> str:
     """Return a string as it is, and "" for anything else."""
     return value if isinstance(value, str) else ""
-
-
-def unused(
-    part: Document, reason: str, detail: str = "", kind: Literal["policy", "error"] = "policy"
-) -> Reject:
-    """Return the reject of a part."""
-    return Reject(reason, part.rel, part.record, detail, part.key, kind, part.records, part.raw_bytes)
-
-
-def without_copies(parts: Sequence[Document]) -> tuple[list[Document], list[Outcome]]:
-    """Keep the first of each key by (file, record); another text under the same key is an error."""
-    first: dict[str, Document] = {}
-    outcomes: list[Outcome] = []
-    for part in sorted(parts, key=lambda p: (p.rel, p.record)):
-        kept = first.setdefault(part.key, part)
-        if kept is part:
-            continue
-        where = f"first in {kept.rel} at {kept.record}"
-        if (kept.text, kept.title) == (part.text, part.title):
-            outcomes.append(unused(part, "duplicate_record", where))
-        else:
-            detail = f"another text under the same number; {where}"
-            outcomes.append(unused(part, "id_conflict", detail, "error"))
-    return list(first.values()), outcomes
 
 
 def in_reading_order(root: str, comments: Sequence[Comment]) -> list[tuple[Comment, int]]:

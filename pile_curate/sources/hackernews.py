@@ -30,11 +30,10 @@ from pile_curate.sources.discussion import (
     integer,
     iso_time,
     string,
-    unused,
-    without_copies,
 )
 from pile_curate.sources.json_record import json_object
 from pile_curate.sources.jsonl import JsonlSource
+from pile_curate.sources.parts import unused, without_copies
 
 _POSTS = ("story", "job", "poll")
 _LAST = 1 << 62

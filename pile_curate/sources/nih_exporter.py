@@ -32,6 +32,7 @@ from pile_curate.sources.base import (
     Split,
 )
 from pile_curate.sources.nih_frames import csv_rows, row_cuts
+from pile_curate.sources.parts import unused
 from pile_curate.sources.pubmed_abstracts import file_order
 
 _ID, _TEXT, _TITLE = "APPLICATION_ID", "ABSTRACT_TEXT", "PROJECT_TITLE"
@@ -102,7 +103,7 @@ class NihExporterSource(SourceFormat):
         projects = [part for part in ordered if not part.text]
         used = projects[-1] if projects else None
         outcomes: list[Outcome] = [
-            _unused(part, "project_row", "it has facts and no abstract") for part in projects
+            unused(part, "project_row", "it has facts and no abstract") for part in projects
         ]
         for part in abstracts:
             newest = abstracts[-1]
@@ -111,12 +112,8 @@ class NihExporterSource(SourceFormat):
                 continue
             same = part.text == newest.text
             where = f"{'the same' if same else 'a later'} abstract is in {newest.rel} at {newest.record}"
-            outcomes.append(_unused(part, "duplicate_record" if same else "superseded", where))
+            outcomes.append(unused(part, "duplicate_record" if same else "superseded", where))
         return outcomes
-
-
-def _unused(part: Document, reason: str, detail: str) -> Reject:
-    return Reject(reason, part.rel, part.record, detail, part.key, "policy", part.records, part.raw_bytes)
 
 
 def _document(part: Document, project: Document | None, options: NihExporterOptions) -> Document:

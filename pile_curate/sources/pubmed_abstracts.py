@@ -32,6 +32,7 @@ from pile_curate.sources.base import (
     SourceOptions,
     Split,
 )
+from pile_curate.sources.parts import unused
 from pile_curate.sources.pubmed_frames import ARTICLE, pubmed_records
 from pile_curate.sources.xmldump import aligned_splits
 
@@ -114,13 +115,13 @@ class PubMedAbstractsSource(SourceFormat):
                 outcomes.append(_settled(part, options))
             elif part.meta["deleted"]:
                 outcomes.append(
-                    _unused(part, "delete_citation", f"version {part.meta['version']} of {thread}")
+                    unused(part, "delete_citation", f"version {part.meta['version']} of {thread}")
                 )
             elif newest is None:
-                outcomes.append(_unused(part, "deleted_citation", "a later file deletes it"))
+                outcomes.append(unused(part, "deleted_citation", "a later file deletes it"))
             else:
                 where = f"by version {newest.meta['version']} in {newest.rel} at {newest.record}"
-                outcomes.append(_unused(part, "superseded", where))
+                outcomes.append(unused(part, "superseded", where))
         return outcomes
 
 
@@ -137,22 +138,18 @@ def file_order(rel: str) -> tuple[Any, ...]:
     )
 
 
-def _unused(part: Document, reason: str, detail: str) -> Reject:
-    return Reject(reason, part.rel, part.record, detail, part.key, "policy", part.records, part.raw_bytes)
-
-
 def _settled(part: Document, options: PubMedAbstractsOptions) -> Outcome:
     """Turn a number's newest record into its document, or a reject if it is not wanted."""
     types = part.meta.get("publication_types", [])
     if options.retracted == "reject" and _RETRACTED.intersection(types):
-        return _unused(part, "retracted", part.title[:200])
+        return unused(part, "retracted", part.title[:200])
     unwanted = [one for one in types if one in options.reject_types]
     if unwanted:
-        return _unused(part, "publication_type", unwanted[0])
+        return unused(part, "publication_type", unwanted[0])
     if options.with_pmc == "reject" and part.meta.get("pmc"):
-        return _unused(part, "in_pmc", part.meta["pmc"])
+        return unused(part, "in_pmc", part.meta["pmc"])
     if not part.text and (options.without_abstract == "reject" or not part.title):
-        return _unused(part, "no_abstract", part.title[:200])
+        return unused(part, "no_abstract", part.title[:200])
     meta = {name: value for name, value in part.meta.items() if name not in ("thread", "deleted")}
     lead = part.title if options.title else ""
     text = "\n\n".join(piece for piece in (lead, part.text) if piece) or part.title

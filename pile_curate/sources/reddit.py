@@ -27,11 +27,10 @@ from pile_curate.sources.discussion import (
     integer,
     iso_time,
     string,
-    unused,
-    without_copies,
 )
 from pile_curate.sources.json_record import json_object
 from pile_curate.sources.jsonl import JsonlSource
+from pile_curate.sources.parts import unused, without_copies
 
 _ID = re.compile(r"(?:t[13]_)?([0-9a-z]{1,13})")
 _GONE = re.compile(r"\[\s*(deleted|removed)(?: by [^\[\]\n]{1,30})?\s*\]", re.IGNORECASE)

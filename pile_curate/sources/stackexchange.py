@@ -35,6 +35,7 @@ from pile_curate.sources.base import (
     SourceOptions,
     Split,
 )
+from pile_curate.sources.parts import unused, without_copies
 from pile_curate.sources.xmldump import aligned_splits, xml_records
 
 _ROW, _ROOT_END = b"<row ", b"</posts>"
@@ -185,48 +186,26 @@ class StackExchangeSource(SourceFormat):
         self, thread: str, parts: Sequence[Document], options: StackExchangeOptions
     ) -> list[Outcome]:
         """Make a question and its best answers one document; every part that is not in it is rejected by reason."""
-        unique, outcomes = _without_copies(parts)
+        unique, outcomes = without_copies(parts)
         questions = [part for part in unique if part.meta["question"]]
         answers = [part for part in unique if not part.meta["question"]]
         if not questions:
             return outcomes + [
-                _unused(part, "orphan_answer", f"the dump holds no question {thread}") for part in answers
+                unused(part, "orphan_answer", f"the dump holds no question {thread}") for part in answers
             ]
         question = questions[0]
         best, rest = _best(question, answers, options)
         if not best and options.unanswered == "reject":
             outcomes.append(
-                _unused(
+                unused(
                     question,
                     "no_answer",
                     f"{len(answers)} answers, none accepted or scoring {options.min_score}",
                 )
             )
-            return outcomes + [_unused(part, "answer_not_used", "the question is not used") for part in rest]
+            return outcomes + [unused(part, "answer_not_used", "the question is not used") for part in rest]
         outcomes.append(_document(thread, question, best))
-        return outcomes + [_unused(part, "answer_not_used", f"score {part.meta['score']}") for part in rest]
-
-
-def _unused(part: Document, reason: str, detail: str, kind: Literal["policy", "error"] = "policy") -> Reject:
-    return Reject(reason, part.rel, part.record, detail, part.key, kind, part.records, part.raw_bytes)
-
-
-def _without_copies(parts: Sequence[Document]) -> tuple[list[Document], list[Outcome]]:
-    """Keep the first of each post by (file, record); another text under the same number is an error."""
-    first: dict[str, Document] = {}
-    outcomes: list[Outcome] = []
-    for part in sorted(parts, key=lambda p: (p.rel, p.record)):
-        kept = first.setdefault(part.key, part)
-        if kept is part:
-            continue
-        where = f"first in {kept.rel} at {kept.record}"
-        if (kept.text, kept.title) == (part.text, part.title):
-            outcomes.append(_unused(part, "duplicate_record", where))
-        else:
-            outcomes.append(
-                _unused(part, "id_conflict", f"another text under the same number; {where}", "error")
-            )
-    return list(first.values()), outcomes
+        return outcomes + [unused(part, "answer_not_used", f"score {part.meta['score']}") for part in rest]
 
 
 def _best(

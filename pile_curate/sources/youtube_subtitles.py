@@ -22,6 +22,7 @@ from pile_curate.files import Tally
 from pile_curate.sources.base import About, Document, Outcome, Raw, Reject, SourceFormat, Split
 from pile_curate.sources.blobs import Inflate, blob_records, inflated
 from pile_curate.sources.captions import CaptionOptions, text_of
+from pile_curate.sources.parts import unused
 
 _FILE = re.compile(r"\.(vtt|srt|ttml|srv[123]|json3|xml|info\.json|json)(?:\.gz)?$", re.IGNORECASE)
 _LANGUAGE = re.compile(r"\.((?:a\.)?[a-z]{2,3}(?:-[A-Za-z0-9_-]{1,40})?)$")
@@ -137,7 +138,7 @@ class YouTubeSubtitlesSource(SourceFormat):
                 "the video has no captions here" if not tracks else "its facts are in the video's documents"
             )
             outcomes.append(
-                _unused(info, "info_without_captions" if copy and not tracks else "info_json", detail)
+                unused(info, "info_without_captions" if copy and not tracks else "info_json", detail)
             )
         if not tracks:
             return outcomes
@@ -226,10 +227,6 @@ def _facts(body: bytes) -> dict[str, Any]:
     return facts
 
 
-def _unused(part: Document, reason: str, detail: str, kind: Literal["policy", "error"] = "policy") -> Reject:
-    return Reject(reason, part.rel, part.record, detail, part.key, kind, part.records, part.raw_bytes)
-
-
 def _best(parts: Sequence[Document]) -> tuple[list[Document], list[Outcome]]:
     """Keep one file of each track, in the order of languages."""
     kept: dict[str, Document] = {}
@@ -239,12 +236,12 @@ def _best(parts: Sequence[Document]) -> tuple[list[Document], list[Outcome]]:
         if first is part:
             continue
         if first.text == part.text:
-            outcomes.append(_unused(part, "duplicate_record", f"the same text as {first.key}"))
+            outcomes.append(unused(part, "duplicate_record", f"the same text as {first.key}"))
         elif first.meta["format"] != part.meta["format"]:
-            outcomes.append(_unused(part, "other_format", f"{first.meta['format']} is used: {first.key}"))
+            outcomes.append(unused(part, "other_format", f"{first.meta['format']} is used: {first.key}"))
         else:
             detail = f"another text of the same video and language as {first.key}"
-            outcomes.append(_unused(part, "id_conflict", detail, "error"))
+            outcomes.append(unused(part, "id_conflict", detail, "error"))
     return [kept[language] for language in sorted(kept)], outcomes
 
 
