@@ -126,10 +126,14 @@ def sources() -> Mapping[str, Source]:
 
 
 def source(name: str) -> Source:
-    """Return an entry; raises ``SourceUnavailable`` for an unknown name and for what is not fetched."""
+    """Return an entry by its name, its component's name in The Pile, or a format that only one entry has.
+
+    Raises ``SourceUnavailable`` for an unknown name and for what is not fetched.
+    """
     known = sources()
-    by_pile = {entry.pile.casefold(): entry.name for entry in known.values() if entry.pile}
-    entry = known.get(name) or known.get(by_pile.get(name.casefold(), ""))
+    by_pile = {entry.pile.casefold(): entry for entry in known.values() if entry.pile}
+    read_as = [entry for entry in known.values() if entry.format == name]
+    entry = known.get(name) or by_pile.get(name.casefold()) or (read_as[0] if len(read_as) == 1 else None)
     if entry is None:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""

@@ -153,6 +153,7 @@ def test_what_is_not_fetched_says_why(name):
 
 def test_names_of_the_pile_and_typing_mistakes():
     assert catalogue.source("Pile-CC").name == "commoncrawl" == catalogue.source("pile-cc").name
+    assert catalogue.source("pubmed_abstracts").name == "pubmed"  # a format that one entry alone has
     with pytest.raises(SourceUnavailable, match="did you mean 'wikipedia'"):
         catalogue.source("wikipeda")
 
