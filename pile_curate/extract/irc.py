@@ -16,6 +16,7 @@ Kind = Literal["said", "action", "system", "other"]
 
 _CODES = re.compile(
     r"\x03(?:\d{1,2}(?:,\d{1,2})?)?|\x04(?:[0-9a-fA-F]{6}(?:,[0-9a-fA-F]{6})?)?|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
+    r"|<unconvertable> ?"
 )
 _TIME = re.compile(
     r"(?:\d{4}-\d\d-\d\d[T ])?(?:\[(\d{1,2}:\d\d(?::\d\d)?)\]|(\d{1,2}:\d\d(?::\d\d)?)(?=\s))[ \t]?"
@@ -58,7 +59,7 @@ def decoded(line: bytes) -> str:
 
 
 def without_codes(text: str) -> str:
-    r"""Remove mIRC's colours and styles and all other controls but the tab.
+    r"""Remove mIRC's colours and styles, all other controls but the tab, and the word that logs put in place of one.
 
     >>> without_codes("\x0304,12red\x03 and \x02bold\x0f")
     'red and bold'

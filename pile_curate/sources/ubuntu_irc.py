@@ -70,7 +70,7 @@ class UbuntuIrcSource(SourceFormat):
     """Channel logs, loose or in archives."""
 
     name: ClassVar[str] = "ubuntu_irc"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "IRC channel logs (irclogs.ubuntu.com): one channel and day a document"
     suffixes: ClassVar[tuple[str, ...]] = (".txt", ".log", ".txt.gz", ".tar.gz")
     Options: ClassVar[type[SourceOptions]] = UbuntuIrcOptions

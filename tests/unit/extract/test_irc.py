@@ -46,6 +46,7 @@ def test_lines(line: str, kind: str, nick: str, text: str) -> None:
 def test_codes_and_encodings_by_line() -> None:
     assert without_codes("\x0312,4a\x03b\x02c\x1dd\x0f\x08e\x04ff0000f\x7f") == "abcdef"
     assert without_codes("\x0315th") == "th"
+    assert without_codes("type <unconvertable> aptitude<unconvertable>") == "type aptitude"
     assert (decoded(b"caf\xc3\xa9"), decoded(b"caf\xe9"), decoded(b"\x81")) == ("café", "café", "\x81")
     log = b"\xef\xbb\xbf[10:00] <a> \xe9\r\n\n[10:01] <b> \xc3\xa9\n"
     assert [line.text for line in read_log(log)] == ["é", "é"]
