@@ -147,13 +147,23 @@ def _deepen_lists(tree: Any) -> None:
         size = len(found.text)
         links = found.get_elements_by_tag_name("a")
         # More than a link in 40 characters is navigation; asking so first spares a walk over long menus.
-        if size < SENTENCE or len(links) * 40 > size or sum(len(link.text) for link in links) * 5 > size:
+        if size < SENTENCE or len(links) * 40 > size or _linked(links, size // 5):
             continue
         wrapper = inner = tree.create_element("div")
         for _ in range(NAVIGATION_DEPTH - 1):
             inner = inner.append_child(tree.create_element("div"))
         found.parent.insert_before(wrapper, found)
         inner.append_child(found)
+
+
+def _linked(links: Any, limit: int) -> bool:
+    """Say whether the links' text is longer than ``limit``; stops there, since each link costs a Python object."""
+    total = 0
+    for link in links:
+        total += len(link.text)
+        if total > limit:
+            return True
+    return False
 
 
 def _hold_signs(html: str) -> str:
