@@ -252,9 +252,8 @@ def build_mixture(
 
     ``shards`` lists each source's shard files, ``parts`` its token parts by split, ``licences`` its kept
     documents by SPDX expression; ``left_out`` says why a source of the recipe has no row. Paths are relative to the
-    output directory. ``digest`` covers what the
-    mixture means (asked, achieved, available, licences, tokenizer), not how files were cut or named, so it
-    is the same for every partitioning.
+    output directory. ``digest`` covers what the mixture means (asked, achieved, available, licences, tokenizer), not
+    how files were cut or named, so it is the same for every partitioning.
     """
     sources: list[dict[str, Any]] = []
     listings: list[dict[str, Any]] = []

@@ -230,23 +230,21 @@ def _build(
                 findings += from_pydantic(error, formats[kind], ("sources", index, "options"))
     if findings or recipe is None:
         raise RecipeError(to_problems(findings, lines), origin)
-    recipe = _with_absolute_paths(recipe, folder)
-    chosen_options = {s.name: chosen for s, chosen in zip(recipe.sources, options, strict=True)}
-    on = recipe.model_copy(update={"sources": tuple(s for s in recipe.sources if s.enabled)})
-    on._folder, recipe = recipe._folder, on
-    for source in recipe.sources:
+    enabled = [(s, chosen) for s, chosen in zip(recipe.sources, options, strict=True) if s.enabled]
+    recipe = _settled(recipe, folder, tuple(source for source, _ in enabled))
+    for source, chosen in enabled:
         given = inputs.get(source.name) or (inputs.get(EVERY) if source.root is None else None)
         root = _absolute(given, os.getcwd()) if given else ""
         is_prose = prose.get(source.format, True)
         recipe._settings[source.name] = settle(
-            recipe, source, chosen_options[source.name], prose=is_prose, resolve=recipe.resolve, root=root
+            recipe, source, chosen, prose=is_prose, resolve=recipe.resolve, root=root
         )
     return recipe
 
 
-def _with_absolute_paths(recipe: Recipe, folder: str) -> Recipe:
-    """Make the paths of the language model and the tokenizer absolute, so that every process finds them."""
-    updates: dict[str, Any] = {}
+def _settled(recipe: Recipe, folder: str, sources: tuple[SourceSpec, ...]) -> Recipe:
+    """Keep the sources that are on, and make the recipe's own paths absolute, so that every process finds them."""
+    updates: dict[str, Any] = {"sources": sources}
     if recipe.opt_out is not None:
         updates["opt_out"] = _absolute(recipe.opt_out, folder)
     model = recipe.language_model

@@ -251,11 +251,6 @@ def flat(formula: str) -> list[str]:
     return _cut(formula, 0, len(formula), _LEX_FLAT)
 
 
-def is_control(token: str) -> bool:
-    """Say whether a token is a control sequence."""
-    return token[:1] == "\\"
-
-
 def source_of(tokens: list[str]) -> str:
     r"""Write tokens as TeX again, with a space where a control word would swallow a letter.
 

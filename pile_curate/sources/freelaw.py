@@ -32,7 +32,8 @@ from pile_curate.sources.base import (
     Split,
 )
 from pile_curate.sources.blobs import ARCHIVE, blob_records
-from pile_curate.sources.freelaw_csv import BadRow, RowCounter, columns, fields, header_of, row_edges, rows
+from pile_curate.sources.edges import plain_edges
+from pile_curate.sources.freelaw_csv import BadRow, RowCounter, columns, fields, header_of, next_row, rows
 from pile_curate.sources.json_record import json_object
 from pile_curate.sources.jsonl import JsonlOptions, JsonlSource
 
@@ -93,7 +94,7 @@ class FreeLawSource(SourceFormat):
             if _LINES.search(file.rel):
                 continue
             large = file.size > target and _CSV.search(file.rel)
-            edges = row_edges(file, target) if large else []
+            edges = plain_edges(file, target, next_row) if large else []
             if len(edges) > 2:
                 cut += [Split((file,), a, b) for a, b in zip(edges, edges[1:], strict=False)]
             else:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import BinaryIO
 
-from pile_curate.decode import HEAD_BYTES, sniff
 from pile_curate.errors import CorruptInput
 from pile_curate.files import RawFile, RawStream, RecordCounter, open_raw
 from pile_curate.sources.base import Raw, Reject
@@ -60,27 +60,18 @@ def _begins_row(line: bytes) -> bool:
     return len(digits) == 12 and digits.isdigit() and marks in (b"-- :", b"--T:")
 
 
-def row_edges(file: RawFile, target: int) -> list[int]:
-    """Return offsets of rows that cut a plain file into ranges of about ``target`` bytes; [] if it is compressed."""
-    with open_raw(file.path) as handle:
-        if sniff(handle.read(HEAD_BYTES)):
-            return []
-        edges = [0]
-        for goal in range(target, file.size, target):
-            if goal <= edges[-1]:
-                continue
-            handle.seek(goal - 1)
-            at, held = goal - 1, b""
-            while piece := handle.read(_STEP):
-                held += piece
-                # Where the window begins, in the middle of a line or not, no row is looked for.
-                found = _ROW.search(held, 1)
-                if found:
-                    edges.append(at + found.start())
-                    break
-                at += max(0, len(held) - _LONGEST)
-                held = held[-_LONGEST:]
-    return [*edges, file.size]
+def next_row(handle: BinaryIO, at: int) -> int | None:
+    """Return where the next row begins behind offset ``at``, at which the file stands."""
+    held = b""
+    while piece := handle.read(_STEP):
+        held += piece
+        # Where the window begins, in the middle of a line or not, no row is looked for.
+        found = _ROW.search(held, 1)
+        if found:
+            return at + found.start()
+        at += max(0, len(held) - _LONGEST)
+        held = held[-_LONGEST:]
+    return None
 
 
 def header_of(file: RawFile) -> list[str]:

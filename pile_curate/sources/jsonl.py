@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 from pydantic import Field
 
-from pile_curate.decode import HEAD_BYTES, sniff
 from pile_curate.errors import CorruptInput
-from pile_curate.files import RawFile, RecordCounter, Tally, open_raw
+from pile_curate.files import RawFile, RecordCounter, Tally
 from pile_curate.sources.base import (
     SPLIT_BYTES,
     About,
@@ -31,6 +30,7 @@ from pile_curate.sources.base import (
     Split,
 )
 from pile_curate.sources.blobs import ARCHIVE
+from pile_curate.sources.edges import plain_edges
 from pile_curate.sources.json_record import RecordOptions, record_outcome
 from pile_curate.sources.jsonl_members import Lines, member_lines
 
@@ -95,7 +95,7 @@ class JsonlSource(SourceFormat):
         ranges: list[Split] = []
         for file in sorted(files, key=lambda f: f.rel):
             cuttable = file.size > target and not ARCHIVE.search(file.rel)
-            edges = _edges(file, target) if cuttable else []
+            edges = plain_edges(file, target, _next_line) if cuttable else []
             if len(edges) > 2:
                 ranges += [Split((file,), a, b) for a, b in zip(edges, edges[1:], strict=False)]
             else:
@@ -123,26 +123,13 @@ class JsonlSource(SourceFormat):
         return [record_outcome(raw, options)]
 
 
-def _edges(file: RawFile, target: int) -> list[int]:
-    """Return line starts that cut a plain file into ranges of about ``target`` bytes; [] if compressed."""
-    with open_raw(file.path) as handle:
-        if sniff(handle.read(HEAD_BYTES)):
-            return []
-        edges = [0]
-        for goal in range(target, file.size, target):
-            if goal <= edges[-1]:
-                continue
-            handle.seek(goal - 1)
-            at = goal - 1
-            while piece := handle.read(_STEP):
-                found = piece.find(b"\n")
-                if found >= 0:
-                    at += found + 1
-                    break
-                at += len(piece)
-            if at < file.size:
-                edges.append(at)
-    return [*edges, file.size]
+def _next_line(handle: BinaryIO, at: int) -> int | None:
+    while piece := handle.read(_STEP):
+        found = piece.find(b"\n")
+        if found >= 0:
+            return at + found + 1
+        at += len(piece)
+    return None
 
 
 def _lines(stream: Lines, rel: str, cap: int) -> Iterator[Raw | Reject]:

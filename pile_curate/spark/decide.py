@@ -57,7 +57,9 @@ def decide_file(task: DecideTask) -> tuple[FileEntry, dict[str, int]]:
     columns = [name for name in schema.ANNOTATIONS.names if name not in ("signature", "text_digest")]
     facts_of = None
     if task.allowed is not None or task.opt_out is not None:
-        facts_of = pq.read_table(task.documents, columns=["key", "url", "licence", "meta"])
+        needed = ["licence"] if task.allowed is not None else []
+        needed += ["key", "url", "meta"] if task.opt_out is not None else []
+        facts_of = pq.read_table(task.documents, columns=needed)
     for batch in iter_batches(task.path, columns, 8192):
         verdict = evaluate(batch, task.settings, _policies(batch, facts_of, task))
         for rule in verdict["rule"]:
@@ -98,8 +100,8 @@ def _policies(batch: pa.RecordBatch, documents: pa.Table | None, task: DecideTas
     if task.allowed is not None:
         licences = [row["licence"] for row in rows]
         refused = np.array([not allows(licence or "", task.allowed) for licence in licences], np.bool_)
-        threshold = "permissive" if task.allowed is PERMISSIVE or task.allowed == PERMISSIVE else ""
-        threshold = threshold or "one of " + ", ".join(sorted(task.allowed))
+        listed_ids = "one of " + ", ".join(sorted(task.allowed))
+        threshold = "permissive" if task.allowed == PERMISSIVE else listed_ids
         found.append(Test("licence", refused, pa.array(licences, pa.string()), threshold))
     return found
 

@@ -15,8 +15,9 @@ import pytest
 
 from pile_curate.files import RawFile
 from pile_curate.sources import SOURCES
+from pile_curate.sources.edges import plain_edges
 from pile_curate.sources.freelaw import FreeLawOptions
-from pile_curate.sources.freelaw_csv import COLUMNS, BadRow, RowCounter, fields, row_edges
+from pile_curate.sources.freelaw_csv import COLUMNS, BadRow, RowCounter, fields, next_row
 from tests.source_harness import Extracted, extract
 
 
@@ -99,7 +100,7 @@ def test_plain_files_are_cut_at_rows(tmp_path: Path) -> None:
             d.key: (d.text, d.record) for d in whole.documents
         }
     path = tmp_path / "opinions.csv"
-    edges = row_edges(RawFile(str(path), "opinions.csv", path.stat().st_size), 1000)
+    edges = plain_edges(RawFile(str(path), "opinions.csv", path.stat().st_size), 1000, next_row)
     assert all(path.read_bytes()[edge:].startswith(b'"') for edge in edges[1:-1])
 
 
