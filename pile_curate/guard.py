@@ -32,7 +32,7 @@ T = TypeVar("T")
 Reason = Literal["guard_cpu", "guard_memory", "guard_crash", "guard_error"]
 
 RETRY_FACTOR = 10
-"""An item that met its CPU limit is tried once more, alone, with this many times the limit."""
+"""An item that killed its child is tried once more, alone, with this many times the CPU limit."""
 
 WALL_FACTOR, WALL_EXTRA = 10.0, 60.0
 """The wall-clock fallback, for an item that waits instead of working: 10 CPU limits plus a minute."""
@@ -185,17 +185,19 @@ class Guard:
             return _Answer(failure, died=True)
         if pipe.timed_out:
             # It waits rather than works, so ten times the CPU limit would not help it.
-            return _Answer(GuardFailure("guard_cpu", f"no result within {wall:g} seconds"), died=True)
+            failure = GuardFailure("guard_cpu", f"no result within {wall:g} seconds")
+            return _Answer(failure, died=True, retry_factor=1)
         if status in (-signal.SIGPROF, -signal.SIGXCPU):
             failure = GuardFailure("guard_cpu", f"more than {cpu_seconds:g} CPU seconds")
-            return _Answer(failure, died=True, retry_factor=RETRY_FACTOR)
+            return _Answer(failure, died=True)
         return _Answer(GuardFailure("guard_crash", _death(status)), died=True)
 
     def _alone(self, body: bytes, first: _Answer) -> _Answer:
         """Run a suspect in a fresh child; only what fails alone has failed.
 
-        The CPU limit is ten times higher after it was met. The memory limit is not: a fresh
-        child has all of it, and ten times two gigabytes would take the machine down.
+        The CPU limit is ten times higher, whatever killed the first child, so that the verdict does
+        not hang on how busy the machine is. The memory limit is not: a fresh child has all of it, and
+        ten times two gigabytes would take the machine down.
         """
         cpu = self._cpu * first.retry_factor
         pipe = self._child()
@@ -212,7 +214,7 @@ class Guard:
 class _Answer:
     value: Any
     died: bool = False
-    retry_factor: float = 1
+    retry_factor: float = RETRY_FACTOR
 
 
 def _unpickled(body: bytes) -> Any:

@@ -18,7 +18,7 @@ def work(item, config):
         ctypes.string_at(0)
     if kind == "swell":
         while True:
-            KEPT.append(bytearray(16 << 20))
+            KEPT.append(bytes(16 << 20))  # calloc: address space without the time to fill it
     if kind == "leak":
         KEPT.append(bytearray(100 << 20))
         return "leaked"
