@@ -224,7 +224,7 @@ class Mixture(Strict):
 class ReferenceModel(Strict):
     """Size the reference GPT; the trainer owns everything that is not said here."""
 
-    preset: Literal["tiny", "10m", "50m", "124m", "350m", "1b"] = "tiny"
+    preset: Literal["tiny", "10m", "50m", "124m", "350m", "1b", "gpt2"] = "tiny"
     """Size of the model; every key below that is null is as the preset says."""
     steps: Count | None = 200
     """Optimizer steps; null takes as many as the mixture's tokens fill."""

@@ -19,25 +19,36 @@ from pile_curate.errors import Problem, RecipeError
 
 def _preset(
     layers: int, width: int, heads: int, kv_heads: int, window: int, batch_tokens: int, learning_rate: float,
-    *, tied: bool = True,
+    **more: Any,
 ) -> dict[str, Any]:  # fmt: skip
     return {
         "layers": layers, "width": width, "heads": heads, "kv_heads": kv_heads, "window": window,
-        "batch_tokens": batch_tokens, "learning_rate": learning_rate, "tied": tied,
+        "batch_tokens": batch_tokens, "learning_rate": learning_rate, **more,
     }  # fmt: skip
 
+
+_LARGE: dict[str, Any] = {"vocab_multiple": 128}
+_GPT2: dict[str, Any] = {
+    "norm": "layer", "positions": "learned", "activation": "gelu", "bias": True, "qk_norm": False,
+    "initial": "gpt2", "document_mask": False,
+}  # fmt: skip
 
 PRESETS: dict[str, dict[str, Any]] = {
     # head_dim is 64 up to 10m, because 128 would leave few heads; above it is 128, which GPUs like best.
     #               layers width heads kv window   batch  rate
     "tiny": _preset(4, 128, 2, 2, 256, 1024, 3e-3),
     "10m": _preset(8, 320, 5, 5, 512, 16_384, 2e-3),
-    "50m": _preset(10, 512, 4, 4, 1024, 131_072, 1e-3),
-    "124m": _preset(12, 768, 6, 6, 1024, 524_288, 6e-4),
-    "350m": _preset(24, 1024, 8, 8, 1024, 524_288, 3e-4),
-    "1b": _preset(18, 2048, 16, 8, 2048, 1_048_576, 2e-4, tied=False),
+    "50m": _preset(10, 512, 4, 4, 1024, 131_072, 1e-3, **_LARGE),
+    "124m": _preset(12, 768, 6, 6, 1024, 524_288, 6e-4, **_LARGE),
+    "350m": _preset(24, 1024, 8, 8, 1024, 524_288, 3e-4, **_LARGE),
+    "1b": _preset(18, 2048, 16, 8, 2048, 1_048_576, 2e-4, tied=False, **_LARGE),
+    "gpt2": _preset(12, 768, 12, 12, 1024, 524_288, 6e-4, **_LARGE, **_GPT2),
 }
-"""Sizes of the body; the embedding adds vocabulary × width (twice if not tied)."""
+"""Sizes of the body; the embedding adds vocabulary × width (twice if not tied).
+
+``gpt2`` is the faithful baseline (Radford et al., 2019): LayerNorm, learned positions, GELU, biases, heads of
+64, its initialisation, attention across documents.
+"""
 
 
 class ModelConfig(BaseModel):
@@ -50,17 +61,20 @@ class ModelConfig(BaseModel):
     width: int = Field(gt=0)
     heads: int = Field(gt=0)
     kv_heads: int = Field(gt=0)
+    head_dim: int = Field(gt=0)
     hidden: int = Field(gt=0)
     window: int = Field(gt=1)
     tied: bool = True
     qk_norm: bool = True
     rope_base: float = 10_000.0
     norm_eps: float = 1e-5
-
-    @property
-    def head_dim(self) -> int:
-        """Width of one attention head."""
-        return self.width // self.heads
+    norm: Literal["rms", "layer"] = "rms"
+    positions: Literal["rotary", "learned"] = "rotary"
+    activation: Literal["swiglu", "gelu"] = "swiglu"
+    bias: bool = False
+    dropout: float = 0.0
+    causal: bool = True
+    initial: Literal["identity", "gpt2"] = "identity"
 
 
 class Settings(BaseModel):
@@ -68,7 +82,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    preset: Literal["tiny", "10m", "50m", "124m", "350m", "1b"] = "tiny"
+    preset: Literal["tiny", "10m", "50m", "124m", "350m", "1b", "gpt2"] = "tiny"
     seed: int = 0
     # Model: given here, they override the preset.
     window: int = Field(default=256, gt=1)
@@ -80,26 +94,47 @@ class Settings(BaseModel):
     tied: bool = True
     qk_norm: bool = True
     rope_base: float = Field(default=10_000.0, gt=0)
+    norm: Literal["rms", "layer"] = "rms"
+    positions: Literal["rotary", "learned"] = "rotary"
+    activation: Literal["swiglu", "gelu"] = "swiglu"
+    bias: bool = False
+    initial: Literal["identity", "gpt2"] = "identity"
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    vocab_multiple: int = Field(default=1, gt=0)
+    # Objective.
+    objective: Literal["causal", "mlm"] = "causal"
+    mask_rate: float = Field(default=0.15, gt=0, lt=1)
+    next_sentence: bool = False
+    z_loss: float = Field(default=0.0, ge=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     # Data. steps None: as many as the mixture's tokens fill.
     steps: int | None = Field(default=None, gt=0)
     batch_tokens: int = Field(default=1024, gt=0)
     document_mask: bool = True
     max_epochs: float | None = Field(default=None, gt=0)
     # Optimisation.
+    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = Field(default=3e-3, gt=0)
     minimum_rate: float = Field(default=0.1, ge=0, le=1)
-    schedule: Literal["cosine"] = "cosine"
+    schedule: Literal["cosine", "linear", "wsd"] = "cosine"
     warmup_steps: int | None = Field(default=None, ge=0)
+    decay_fraction: float = Field(default=0.2, gt=0, le=1)
     weight_decay: float = Field(default=0.1, ge=0)
     beta1: float = Field(default=0.9, ge=0, lt=1)
     beta2: float = Field(default=0.95, ge=0, lt=1)
+    momentum: float = Field(default=0.95, ge=0, lt=1)
     clip: float = Field(default=1.0, ge=0)
-    z_loss: float = Field(default=0.0, ge=0)
-    # The run.
+    # How it runs. precision auto: bf16 on a GPU, float32 on a CPU.
+    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
+    compile: bool = False
+    activation_checkpointing: bool = False
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    tensor_parallel: int = Field(default=1, gt=0)
     micro_tokens: int | None = Field(default=None, gt=0)
     checkpoint_every: int | None = Field(default=None, gt=0)
     keep: int = Field(default=2, gt=0)
     log_every: int = Field(default=10, gt=0)
+    tensorboard: bool = False
 
     @model_validator(mode="after")
     def _fit(self) -> Settings:
@@ -107,24 +142,36 @@ class Settings(BaseModel):
             raise ValueError(f"width {self.width} over heads {self.heads} must be an even whole number")
         if self.heads % self.kv_heads:
             raise ValueError(f"heads {self.heads} must be a multiple of kv_heads {self.kv_heads}")
+        if self.hidden_width % 16:
+            raise ValueError(f"hidden {self.hidden_width} must be a multiple of 16")
         if self.batch_tokens % self.window:
             raise ValueError(f"batch_tokens {self.batch_tokens} must be a multiple of window {self.window}")
-        if self.micro_tokens is not None and (
-            self.micro_tokens % self.window or self.batch_tokens % self.micro_tokens
-        ):
+        if self.next_sentence and (self.objective != "mlm" or self.document_mask):
+            raise ValueError("next_sentence needs objective mlm and document_mask false: it joins two texts")
+        if self.kv_heads % self.tensor_parallel or self.hidden_width // 16 % self.tensor_parallel:
             raise ValueError(
-                f"micro_tokens {self.micro_tokens} must be a multiple of window {self.window}"
-                f" and divide batch_tokens {self.batch_tokens}"
+                f"tensor_parallel {self.tensor_parallel} must divide kv_heads {self.kv_heads} and a sixteenth"
+                f" of hidden {self.hidden_width}"
             )
         return self
 
+    @property
+    def hidden_width(self) -> int:
+        """Width of the feed-forward half: GPT-2's is 4 times the model's, SwiGLU's 8/3, rounded up to 32."""
+        swiglu = -(-8 * self.width // 3 // 32) * 32
+        return self.hidden or (swiglu if self.activation == "swiglu" else 4 * self.width)
+
     def model(self, vocab_size: int) -> ModelConfig:
-        """Return the model's shape; SwiGLU's width is 8/3 of the model's, rounded up to 32."""
-        hidden = self.hidden or -(-8 * self.width // 3 // 32) * 32
-        return ModelConfig(
-            vocab_size=vocab_size, layers=self.layers, width=self.width, heads=self.heads,
-            kv_heads=self.kv_heads, hidden=hidden, window=self.window, tied=self.tied,
-            qk_norm=self.qk_norm, rope_base=self.rope_base,
+        """Return the model's shape for a tokenizer's vocabulary; ``mlm`` adds the mask token to it."""
+        rows = vocab_size + (self.objective == "mlm")
+        shared = {n: getattr(self, n) for n in ModelConfig.model_fields if n in Settings.model_fields}
+        return ModelConfig.model_validate(
+            shared
+            | {
+                "vocab_size": -(-rows // self.vocab_multiple) * self.vocab_multiple,
+                "hidden": self.hidden_width, "head_dim": self.width // self.heads,
+                "causal": self.objective == "causal",
+            }
         )  # fmt: skip
 
 

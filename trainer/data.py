@@ -34,14 +34,29 @@ from trainer.tokens import SourceTokens, open_sources, tokenizer_of
 PLAN_VERSION = 1
 """Bump when the order of the data changes for the same inputs; it is part of the plan's hash."""
 
+STRANGER = 97
+"""How many windows further in its source a window's stranger lies: another document, of the same kind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Windows of one step and rank: inputs and targets (B, T) int64; segments (B, T) number the documents."""
+    """Windows of one step and rank: inputs and targets (B, T) int64; segments (B, T) number the documents.
+
+    ``windows`` (B,) says which window of the run each row is. ``strangers`` (B, T) are, where asked for, windows
+    of the same sources from elsewhere.
+    """
 
     inputs: torch.Tensor
     targets: torch.Tensor
     segments: torch.Tensor
+    windows: torch.Tensor
+    strangers: torch.Tensor | None = None
+
+    def rows(self, count: int) -> list[Batch]:
+        """Return the batch in pieces of ``count`` windows, the last perhaps smaller."""
+        columns = {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) is not None}
+        starts = range(0, len(self.windows), count)
+        return [Batch(**{name: t[i : i + count] for name, t in columns.items()}) for i in starts]
 
 
 class Plan:
@@ -105,7 +120,7 @@ class Plan:
             self._source, self._nth = source, nth
         return self._source[:windows], self._nth[:windows]
 
-    def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
+    def batch(self, step: int, rank: int = 0, world: int = 1, *, strangers: bool = False) -> Batch:
         """Return the windows of step ``step`` (from 0) for one rank of ``world``."""
         if self.batch_windows % world or not 0 <= rank < world or step < 0:
             raise TrainingError(
@@ -114,9 +129,15 @@ class Plan:
             )
         first = step * self.batch_windows
         source, nth = self.schedule(first + self.batch_windows)
-        rows = [self._window(int(source[k]), int(nth[k])) for k in self._mine(first, rank, world)]
+        mine = self._mine(first, rank, world)
+        rows = [self._window(int(source[k]), int(nth[k])) for k in mine]
         inputs, targets, segments = (torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True))
-        return Batch(inputs, targets, segments)
+        others = None
+        if strangers:
+            others = torch.from_numpy(
+                np.stack([self._window(int(source[k]), int(nth[k]) + STRANGER)[1] for k in mine])
+            )
+        return Batch(inputs, targets, segments, torch.tensor(list(mine)), others)
 
     def _mine(self, first: int, rank: int, world: int) -> range:
         return range(first + rank, first + self.batch_windows, world)

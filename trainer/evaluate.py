@@ -176,7 +176,7 @@ def evaluate(
         raise TrainingError(f"label {label!r} names two files; use letters, digits, '_', '-' and '.'")
     mixture = load_mixture(data)
     path, vocab_size, eos_id = tokenizer_of(data, mixture)
-    if vocab_size != model.config.vocab_size:
+    if vocab_size > model.config.vocab_size:
         raise TrainingError(
             f"{origin}: has a vocabulary of {model.config.vocab_size}, the data one of {vocab_size};"
             " evaluate with the data it was trained on"

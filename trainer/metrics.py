@@ -15,9 +15,13 @@ from typing import Any
 
 import torch
 
+from pile_curate.errors import TrainingError
 from trainer.model import GPT
 
-PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
+PEAK_FLOPS = {
+    "H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12, "H200": 989e12, "B200": 2250e12, "A100": 312e12,
+    "L40S": 362e12, "L4": 121e12, "A10G": 70e12, "RTX 4090": 165e12, "MI300X": 1307e12,
+}  # fmt: skip
 """Dense bf16 peaks of the vendors' data sheets; a device not listed has no MFU rather than a wrong one."""
 
 
@@ -44,14 +48,19 @@ def figures(documents: int, tokens: int, text_bytes: int, nll: float) -> dict[st
     }
 
 
-def flops_per_token(model: GPT) -> float:
-    """Return 6N + 12·L·C·T: forward and backward of the matrices, plus attention over a full window.
+def flops_per_token(model: GPT, *, causal: bool = False) -> float:
+    """Return 6N + 12·L·d·T: forward and backward of the matrices, plus attention over a full window.
 
-    N leaves out an untied embedding, which is looked up, not multiplied (Chowdhery et al., 2022, appendix B).
+    N leaves out an untied embedding and learned positions, which are looked up, not multiplied (Chowdhery et
+    al., 2022, appendix B); d is the width of all heads. ``causal`` counts the half of attention that a causal
+    model needs, 6·L·d·T.
     """
     config = model.config
     matrices = model.parameter_count(embedding=config.tied)
-    return 6.0 * matrices + 12.0 * config.layers * config.width * config.window
+    if model.positions is not None:
+        matrices -= model.positions.weight.numel()
+    heads = config.heads * config.head_dim
+    return 6.0 * matrices + (6.0 if causal else 12.0) * config.layers * heads * config.window
 
 
 def peak_flops(device: torch.device) -> float | None:
@@ -65,9 +74,12 @@ def peak_flops(device: torch.device) -> float | None:
 class Progress:
     """Say how fast a run goes and how long it will take, from steps timed since it started."""
 
-    def __init__(self, steps: int, done: int, batch_tokens: int, model: GPT, device: torch.device) -> None:
+    def __init__(
+        self, steps: int, done: int, batch_tokens: int, model: GPT, device: torch.device, devices: int = 1
+    ) -> None:
         self.steps, self.first, self.batch_tokens = steps, done, batch_tokens
-        self.flops, self.peak = flops_per_token(model), peak_flops(device)
+        peak = peak_flops(device)
+        self.flops, self.peak = flops_per_token(model), None if peak is None else peak * devices
         self.start = self.last = time.monotonic()
         self.last_step = done
 
@@ -85,19 +97,32 @@ class Progress:
 
 
 class Log:
-    """Append one JSON object a line; a line is whole or absent after a crash."""
+    """Append one JSON object a line; a line is whole or absent after a crash. ``board``: TensorBoard, too."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, board: bool = False) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._board: Any = None
+        if board:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as error:
+                raise TrainingError("--tensorboard needs the package tensorboard; install it") from error
+            self._board = SummaryWriter(str(path.parent / "tensorboard"))  # type: ignore[no-untyped-call]
         self._stream = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
 
     def write(self, **fields: Any) -> None:
         """Write one line."""
         self._stream.write(json.dumps(fields) + "\n")
+        if self._board is not None and fields.get("event") == "step":
+            for name, value in fields.items():
+                if isinstance(value, (int, float)) and name != "step":
+                    self._board.add_scalar(f"train/{name}", value, fields["step"])
 
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
+        if self._board is not None:
+            self._board.close()
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -31,7 +31,7 @@ def test_all_problems_come_at_once_with_a_hint() -> None:
         ({"batch_tokens": 1000}, "multiple of window"),
         ({"heads": 3}, "even whole number"),
         ({"kv_heads": 3}, "multiple of kv_heads"),
-        ({"micro_tokens": 300}, "micro_tokens"),
+        ({"hidden": 300}, "multiple of 16"),
         ({"preset": "huge"}, "not one of tiny"),
         ({"learning_rate": float("nan")}, "learning_rate"),
     ],

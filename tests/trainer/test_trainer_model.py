@@ -8,11 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from trainer.attention import Cache
+from trainer.attention import Cache, document_mask
 from trainer.config import PRESETS, ModelConfig, resolve
 from trainer.loss import cross_entropy_sum, token_losses
 from trainer.model import GPT
-from trainer.optim import adamw
+from trainer.optim import Optimizer
 
 SETTINGS = resolve({"layers": 2, "width": 32, "heads": 2, "kv_heads": 1, "window": 16, "batch_tokens": 128})
 VOCAB = 300
@@ -33,7 +33,7 @@ def stirred(**changes: object) -> GPT:
 
 
 def losses(net: GPT, tokens: torch.Tensor, segments: torch.Tensor | None) -> torch.Tensor:
-    hidden = net(tokens[:, :-1], segments)
+    hidden = net(tokens[:, :-1], None if segments is None else document_mask(segments))
     return token_losses(hidden.flatten(0, 1), net.vocabulary, tokens[:, 1:].flatten()).view(len(tokens), -1)
 
 
@@ -106,19 +106,19 @@ def test_chunked_loss_equals_the_plain_one_in_value_and_gradient(chunk: int, z_l
 
 def test_one_batch_can_be_learnt_by_heart() -> None:
     net = model()
-    optimizer = adamw(net, SETTINGS.model_copy(update={"learning_rate": 1e-2}))
+    optimizer = Optimizer(net, SETTINGS)
     tokens = torch.randint(0, VOCAB, (4, 17), generator=torch.Generator().manual_seed(7))
     for _ in range(120):
         hidden = net(tokens[:, :-1])
         loss = cross_entropy_sum(hidden.flatten(0, 1), net.vocabulary, tokens[:, 1:].flatten()) / 64
         loss.backward()
-        optimizer.step()
+        optimizer.step(1e-2)
         optimizer.zero_grad()
     assert loss.item() < 0.1
 
 
 def test_decay_spares_vectors() -> None:
-    decayed, spared = adamw(model(), SETTINGS).param_groups
+    decayed, spared = Optimizer(model(), SETTINGS).adamw.param_groups
     assert decayed["weight_decay"] == 0.1 and all(p.dim() >= 2 for p in decayed["params"])
     assert spared["weight_decay"] == 0.0 and all(p.dim() == 1 for p in spared["params"])
 

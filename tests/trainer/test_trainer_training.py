@@ -19,7 +19,9 @@ import torch
 from pile_curate.errors import TrainingError
 from trainer import checkpoint
 from trainer.config import resolve
-from trainer.train import Run, main, train
+from trainer.parallel import World
+from trainer.run import Run
+from trainer.train import main, train
 
 Build = Callable[..., Path]
 ROOT = Path(__file__).parents[2]
@@ -33,12 +35,11 @@ def data(build: Build, tiny: dict[str, Any]) -> Path:
 
 def start(data: Path, tiny: dict[str, Any], out: str = "model", **changes: Any) -> Run:
     settings = resolve({**tiny, "steps": 12, "checkpoint_every": 4, "log_every": 1, **changes})
-    return Run(data, data / out, settings, torch.device("cpu"))
+    return Run(data, data / out, settings, World(torch.device("cpu")))
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = checkpoint.load(path).state["model"]
-    return state
+    return checkpoint.load(path).tensors("model.")
 
 
 def same(left: Any, right: Any) -> bool:
@@ -72,7 +73,7 @@ def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(
     assert resumed.step == cut
     train(resumed)
     one, two = checkpoint.load(data / "whole"), checkpoint.load(data / "halved")
-    assert one.step == two.step == 12 and same(one.state, two.state)
+    assert one.step == two.step == 12 and same(one.tensors(), two.tensors())
     tail = [(e["step"], e["loss"]) for e in log_of(data / "halved") if e["event"] == "step"]
     assert tail == [(e["step"], e["loss"]) for e in log_of(data / "whole") if e["event"] == "step"][cut:]
 
@@ -90,7 +91,7 @@ def test_accumulated_gradients_equal_those_of_the_whole_batch(data: Path, tiny: 
     whole, split = start(data, tiny), start(data, tiny, micro_tokens=32)
     for run in (whole, split):
         run.train_step()
-    for left, right in zip(whole.model.parameters(), split.model.parameters(), strict=True):
+    for left, right in zip(whole.parameters, split.parameters, strict=True):
         assert torch.allclose(left, right, atol=1e-5)
 
 
@@ -137,11 +138,15 @@ def test_a_loss_that_is_not_finite_stops_with_step_documents_and_checkpoint(
     for _ in range(3):
         run.train_step()
     with torch.no_grad():
-        run.model.embedding.weight[5] = float("nan")
-        run.model.norm.weight[0] = float("nan")
+        run.learner.model.embedding.weight[5] = float("nan")
+        run.learner.model.norm.weight[0] = float("nan")
+    before = {name: tensor.clone() for name, tensor in run.tensors().items()}
+    outcome = run.train_step()
     with pytest.raises(TrainingError, match=r"step 3: loss nan.*step-00000000.*[ab]/[0-9a-f]{32}"):
-        run.train_step()
-    assert run.step == 3
+        run.check(outcome)
+    # Nothing was learnt from the step.
+    after = run.tensors()
+    assert all(torch.equal(before[n].nan_to_num(), after[n].nan_to_num()) for n in before)
 
 
 def test_a_pickle_posing_as_a_checkpoint_is_refused_and_not_run(data: Path, tiny: dict[str, Any]) -> None:
@@ -153,11 +158,11 @@ def test_a_pickle_posing_as_a_checkpoint_is_refused_and_not_run(data: Path, tiny
         def __reduce__(self) -> tuple[Any, ...]:
             return (os.mkdir, (str(bait),))
 
-    (folder / "state.pt").write_bytes(pickle.dumps(Trap(), protocol=2))
+    (folder / ".metadata").write_bytes(pickle.dumps(Trap()))
     facts = json.loads((folder / "checkpoint.json").read_text())
     with pytest.raises(TrainingError, match="sha256"):
         checkpoint.load(folder)
-    facts["state_sha256"] = checkpoint._sha256(folder / "state.pt")
+    facts["files"][".metadata"] = checkpoint._sha256(folder / ".metadata")
     (folder / "checkpoint.json").write_text(json.dumps(facts))
     with pytest.raises(TrainingError, match="could run code"):
         checkpoint.load(folder)
@@ -168,7 +173,7 @@ def test_a_pickle_posing_as_a_checkpoint_is_refused_and_not_run(data: Path, tiny
 def test_a_damaged_checkpoint_is_named(data: Path, tiny: dict[str, Any], damage: str) -> None:
     train(start(data, tiny))
     folder = checkpoint.locate(data / "model")
-    state = folder / "state.pt"
+    (state,) = folder.glob("*.distcp")
     if damage == "truncate":
         state.write_bytes(state.read_bytes()[:-100])
     elif damage == "remove":
