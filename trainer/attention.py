@@ -80,8 +80,8 @@ def document_mask(segments: Tensor, dtype: torch.dtype = torch.float32, *, causa
 def document_starts(segments: Tensor) -> Tensor:
     """Return where each document of a batch (B, T) starts in its B·T positions, then B·T: int32 (N + 1,).
 
-    N is rounded up to a power of two with empty documents at the end, so that compiled code meets few
-    shapes. Call it on the CPU: the number of documents decides a shape, which a GPU would have to wait for.
+    Empty documents at the end round N up: to B·T / 128 at least, then to a power of two, so that compiled code
+    meets one shape. Call it on the CPU: the number of documents decides a shape, which a GPU would have to wait for.
 
     >>> document_starts(torch.tensor([[0, 0, 1], [1, 1, 1]])).tolist()[:5]
     [0, 2, 3, 6, 6]
@@ -89,7 +89,8 @@ def document_starts(segments: Tensor) -> Tensor:
     first = torch.ones_like(segments, dtype=torch.bool)
     first[:, 1:] = segments[:, 1:] != segments[:, :-1]
     starts = first.flatten().nonzero().flatten().int()
-    room = max(64, 1 << len(starts).bit_length()) + 1
+    least = max(len(starts), segments.numel() // 128, 63)
+    room = (1 << least.bit_length()) + 1
     return F.pad(starts, (0, room - len(starts)), value=segments.numel())
 
 

@@ -145,7 +145,7 @@ def _shared_out(directions: Tensor) -> Tensor:
     padded[: len(directions)] = directions
     rank = dist.get_rank()
     mine = orthogonalise(padded[rank * share : (rank + 1) * share])
-    dist.all_gather_into_tensor(padded, mine.contiguous())
+    dist.all_gather_single(padded, mine.contiguous())
     return padded[: len(directions)]
 
 

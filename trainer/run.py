@@ -9,7 +9,6 @@ ends the run.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,7 +22,7 @@ from trainer.data import open_plan
 from trainer.model import GPT
 from trainer.objective import Inputs, Learner, Preparer, arguments, masked_count
 from trainer.optim import Optimizer, learning_rate, local
-from trainer.parallel import World, Wrapped, gradient_norm
+from trainer.parallel import World, Wrapped, attention_kernels, gradient_norm
 from trainer.tokens import load_mixture
 
 MICRO_TOKENS = 65_536
@@ -51,16 +50,22 @@ class LossScale:
         self.scale.mul_(torch.where(skipped > 0, 0.5, 1.0) * (1 + grow))
 
 
-@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a step found, still on the device; ``read`` waits for it."""
+    """What a step found: loss, norm, skipped, stop. Its copy to the host is queued behind the step's work."""
 
-    step: int
-    values: Tensor
+    def __init__(self, step: int, values: Tensor) -> None:
+        self.step, self._values = step, values
+        self._copied: torch.cuda.Event | None = None
+        if values.is_cuda:
+            self._values = torch.empty(values.shape, pin_memory=True).copy_(values, non_blocking=True)
+            self._copied = torch.cuda.Event()
+            self._copied.record()
 
     def read(self) -> tuple[float, float, bool, bool]:
-        """Return (mean loss in nats a token, norm of the gradient before clipping, skipped, asked to stop)."""
-        loss, norm, skipped, stop = self.values.tolist()
+        """Wait for (mean loss in nats a token, norm of the gradient before clipping, skipped, asked to stop)."""
+        if self._copied is not None:
+            self._copied.synchronize()
+        loss, norm, skipped, stop = self._values.tolist()
         return loss, norm, bool(skipped), bool(stop)
 
 
@@ -142,7 +147,7 @@ class Run:
         total = torch.zeros((), device=self.device)
         for number, inputs in enumerate(micro, 1):
             last = number == len(micro)
-            with self.wrapped.quiet(last=last):
+            with self.wrapped.quiet(last=last), attention_kernels(self.device):
                 # Wrappers average gradients over ranks, so each rank's loss is over its share of the targets.
                 loss = self.wrapped.module(*arguments(inputs)) * (world.data_size / self.targets)
                 self.wrapped.backward(loss * scale, last=last)

@@ -59,9 +59,20 @@ Documents = Sequence[str | int]
 """Texts, or numbers of words that the builder draws itself."""
 
 
+@pytest.fixture(scope="session")
+def build_in() -> Callable[[Path], Callable[..., Path]]:
+    """Return ``builder``, for fixtures of a wider scope than one test."""
+    return builder
+
+
 @pytest.fixture
 def build(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes an output directory from documents per source."""
+    return builder(tmp_path)
+
+
+def builder(folder: Path) -> Callable[..., Path]:
+    """Return a function that writes an output directory below ``folder``."""
 
     def write(
         texts: dict[str, Documents],
@@ -73,7 +84,7 @@ def build(tmp_path: Path) -> Callable[..., Path]:
         model: dict[str, Any] | None = None,
         eos: int = EOS,
     ) -> Path:
-        root = tmp_path / name
+        root = folder / name
         root.mkdir()
         tokenizer = byte_tokenizer()
         tokenizer.save(str(root / "tokenizer.json"))
