@@ -126,10 +126,14 @@ def _train(out: str) -> None:
         ("trainer.evaluate", ["--checkpoint", "init", "--label", "before"]),
         ("trainer.evaluate", ["--checkpoint", os.path.join(out, "model", "latest"), "--label", "after"]),
     ):
-        command = [sys.executable, "-m", module, "--data", out, *extra]
-        done = subprocess.run(command, check=False)
-        if done.returncode != 0:
-            raise PileCurateError(f"{module} ended with status {done.returncode}; its message stands above")
+        _call_trainer(module, out, extra)
+
+
+def _call_trainer(module: str, out: str, extra: list[str]) -> None:
+    command = [sys.executable, "-m", module, "--data", out, *extra]
+    done = subprocess.run(command, check=False)
+    if done.returncode != 0:
+        raise PileCurateError(f"{module} ended with status {done.returncode}; its message stands above")
 
 
 def _show(out: str) -> int:
@@ -160,7 +164,10 @@ def _demo(args: argparse.Namespace) -> int:
     if not curated.up_to_date or not os.path.exists(os.path.join(out, "evaluation", "after.json")):
         _train(out)
     run(context=context, only="report")
-    return _show(out)
+    _show(out)
+    print("\nWhat it writes after a minute of training:", flush=True)
+    _call_trainer("trainer.generate", out, ["--prompt", "The", "--tokens", "80", "--seed", "1"])
+    return 0
 
 
 def _fetch_arguments(parser: argparse.ArgumentParser) -> None:

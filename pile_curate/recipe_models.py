@@ -232,8 +232,16 @@ class ReferenceModel(Strict):
     """Tokens in one step; a multiple of ``window``."""
     window: Annotated[int, Field(ge=2)] | None = None
     """Tokens the model sees at once."""
+    seed: Annotated[int, Field(ge=0)] | None = None
+    """What initial weights and the order of the data are drawn from."""
+    document_mask: bool | None = None
+    """Whether attention stays within a document."""
+    optimizer: Literal["adamw", "muon"] | None = None
+    """What updates the matrices; all else is AdamW's."""
+    schedule: Literal["cosine", "linear", "wsd"] | None = None
+    """How the learning rate falls after its warm-up; ``wsd`` holds it until the last fifth."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Peak learning rate of AdamW."""
+    """Peak learning rate."""
     warmup_steps: Annotated[int, Field(ge=0)] | None = None
     """Steps over which the learning rate rises."""
     weight_decay: Annotated[float, Field(ge=0)] | None = None

@@ -38,7 +38,6 @@ def set_threads(threads: int | None) -> int:
     torch.set_num_threads(threads or max(1, allowed // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     # Subnormal weights make float32 products many times slower on a CPU and change nothing one can measure.
     torch.set_flush_denormal(True)
-    torch.set_float32_matmul_precision("high")  # TF32 where a GPU multiplies float32
     return torch.get_num_threads()
 
 
@@ -198,6 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         out = args["out"] or args["data"] / "model"
         threads = set_threads(args["threads"])
+        torch.set_float32_matmul_precision("high")  # TF32 where a GPU multiplies float32; evaluation is exact
         section = load_mixture(args["data"]).get("model")
         settings = resolve(section, {name: args[name] for name in Settings.model_fields})
         begun = (out / checkpoint.LATEST).exists()

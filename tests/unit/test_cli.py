@@ -149,6 +149,7 @@ def run_arguments(monkeypatch, up_to_date=False):
     monkeypatch.setattr(pipeline, "run", run)
     monkeypatch.setattr(cli, "_show", lambda out: seen.setdefault("shown", out) and 0)
     monkeypatch.setattr(cli, "_train", lambda out: seen.setdefault("trained", out))
+    monkeypatch.setattr(cli, "_call_trainer", lambda module, out, extra: seen.setdefault(module, out))
     return seen
 
 
@@ -362,6 +363,7 @@ def test_demo_builds_trains_once_and_shows(call, monkeypatch, tmp_path):
     monkeypatch.setattr(demo, "build_demo", lambda raw: raw / "recipe.yaml")
     status, _, _ = call("demo", "--out", tmp_path / "demo")
     assert status == 0 and seen["trained"] == seen["shown"] == str(tmp_path / "demo")
+    assert seen["trainer.generate"] == str(tmp_path / "demo")
     assert [run.get("until", run.get("only")) for run in seen["runs"]] == ["mix", "report"]
     assert seen["context"]["update"] is True
     (tmp_path / "demo" / "evaluation").mkdir()
