@@ -237,6 +237,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(comparison(*(stored(args.data, label) for label in args.compare)))
             return 0
         set_threads(args.threads)
+        if args.window is not None and args.hf is None:
+            raise TrainingError("--window goes with --hf; a checkpoint is scored in windows of its own size")
         if args.hf is not None:
             from trainer.score_hf import score_folder  # here, because it takes from this file
 

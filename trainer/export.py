@@ -25,7 +25,8 @@ from safetensors.torch import save_file
 from pile_curate.errors import PileCurateError, TokenFileError, TrainingError
 from pile_curate.files import fsync_dir
 from trainer.evaluate import load_checkpoint
-from trainer.huggingface import family, to_config, to_tensors
+from trainer.hf_weights import to_tensors
+from trainer.huggingface import family, to_config
 from trainer.model import GPT
 from trainer.spelling import read_tokenizer
 from trainer.tokens import load_mixture, tokenizer_of
@@ -50,6 +51,8 @@ def export(model: GPT, tokenizer: Path, eos_id: int, to: Path) -> str:
         shutil.copyfile(tokenizer, temporary / "tokenizer.json")
         for name, content in stated.items():
             (temporary / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        # safetensors writes for the owner alone; others may read what they may read beside it.
+        shutil.copymode(temporary / "config.json", temporary / "model.safetensors")
         for path in temporary.iterdir():
             with open(path, "rb") as stream:
                 os.fsync(stream.fileno())

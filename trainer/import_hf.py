@@ -25,7 +25,8 @@ from torch import Tensor
 
 from pile_curate.errors import PileCurateError, TokenFileError, TrainingError
 from trainer import checkpoint
-from trainer.huggingface import from_config, from_tensors, shapes
+from trainer.hf_weights import from_tensors, shapes
+from trainer.huggingface import from_config
 from trainer.spelling import read_tokenizer
 from trainer.tokens import load_mixture, tokenizer_of
 

@@ -111,7 +111,7 @@ class HuggingFaceModel:
     @torch.no_grad()
     def _check_causal(self, folder: Path) -> None:
         """Raise if a prediction moves with a later token: AutoModelForCausalLM loads encoders too."""
-        tokens = torch.arange(8, device=self.device)[None] % self.rows
+        tokens = torch.arange(min(8, self.positions or 8), device=self.device)[None] % self.rows
         changed = tokens.clone()
         changed[0, -1] = (changed[0, -1] + 1) % self.rows
         before, after = self.logits(tokens)[:, :-1].float(), self.logits(changed)[:, :-1].float()

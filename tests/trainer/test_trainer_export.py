@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models
 
 from pile_curate.errors import TokenFileError, TrainingError
+from pile_curate.shards.tokenizer import save_tokenizer, train_tokenizer
 from tests.trainer.hf_cases import GPT2, SHAPES, logits, stirred
 from trainer import checkpoint
 from trainer import export as exporting
 from trainer import generate as generation
 from trainer import import_hf as importing
-from trainer.huggingface import from_config, from_tensors, shapes, to_config, to_tensors
+from trainer.hf_weights import from_tensors, shapes, to_tensors
+from trainer.huggingface import from_config, to_config
 from trainer.train import main as train_main
 
 Build = Callable[..., Path]
@@ -118,6 +121,28 @@ def test_the_exported_tokenizer_is_the_corpus_own(hugging: Any, data: Path, tmp_
     assert theirs.model_max_length == 16 and len(theirs) == 257
     assert hugging.AutoConfig.from_pretrained(tmp_path / "hf").vocab_size == 320, "padded"
     assert hugging.GenerationConfig.from_pretrained(tmp_path / "hf").eos_token_id == 0
+
+
+@pytest.mark.parametrize("name", ["qwen3", "llama", "gpt2"])
+def test_transformers_splits_text_as_the_tokenizer_says_whatever_the_model(
+    hugging: Any, tmp_path: Path, name: str
+) -> None:
+    # transformers builds some models' tokenizers anew instead of reading how the file splits text.
+    texts = ["It's 12345 o'clock, we've   been here.\n\n  Then: x+=1;", "日本語と", TEXT] * 3
+    ours = train_tokenizer(texts, 340)
+    save_tokenizer(ours, tmp_path / "tokenizer.json")
+    exporting.export(stirred(vocab_size=340, **SHAPES[name]), tmp_path / "tokenizer.json", 0, tmp_path / "hf")
+    theirs = hugging.AutoTokenizer.from_pretrained(tmp_path / "hf")
+    for text in texts:
+        assert theirs(text, split_special_tokens=True)["input_ids"] == ours.encode(text).ids
+    importing.import_model(tmp_path / "hf", tmp_path / "run")
+
+
+def test_the_unknown_token_is_named_where_there_is_one(tmp_path: Path) -> None:
+    made = Tokenizer(models.WordLevel({"</s>": 0, "[UNK]": 1}, unk_token="[UNK]"))
+    made.save(str(tmp_path / "tokenizer.json"))
+    stated = exporting.tokenizer_config(tmp_path / "tokenizer.json", 0, 16)
+    assert (stated["unk_token"], stated["eos_token"], stated["bos_token"]) == ("[UNK]", "</s>", "</s>")
 
 
 def test_transformers_continues_a_prompt_as_generate_does(hugging: Any, data: Path, tmp_path: Path) -> None:

@@ -127,6 +127,23 @@ def test_windows_can_be_chosen_and_max_tokens_takes_the_documents_that_evaluate_
     assert 0 < some["overall"]["documents"] < 8 and taken == set(rows(data, "y"))
 
 
+def test_a_window_without_hf_is_refused(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate.main(["--data", str(data), "--window", "8"]) == 1
+    assert "--window goes with --hf" in capsys.readouterr().err
+
+
+def test_a_model_that_states_no_maximum_gets_windows_of_2048(
+    hugging: Any, data: Path, model_folder: Path
+) -> None:
+    config = hugging.BloomConfig(
+        vocab_size=257, hidden_size=16, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0
+    )
+    hugging.BloomForCausalLM(config).save_pretrained(model_folder)
+    result = score(data, model_folder)
+    assert (result["window"], result["model_type"]) == (2048, "bloom")
+    assert result["overall"]["loss"] == pytest.approx(math.log(257), abs=0.2)
+
+
 def other_tokenizer(folder: Path, kind: str) -> None:
     """Put another tokenizer into a model's folder; its end of text stays token 0."""
     letters = {chr(c): c - 31 for c in range(33, 127)}
