@@ -9,7 +9,10 @@ loss        cross-entropy in chunks, so that the logits of a batch never exist a
 optim       AdamW's parameter groups and the learning-rate schedule
 checkpoint  save atomically, load without executing anything, refuse what does not fit
 metrics     tokens/s, MFU, bits per byte, tables, the JSONL log
-train, evaluate, generate   the three commands: ``python -m trainer.train --help``
+huggingface, hf_weights   config.json and weights as transformers has them: Qwen3, Llama, GPT-2
+spelling    the bytes that each token stands for
+score_hf    evaluation of any Hugging Face causal model
+train, evaluate, generate, export, import_hf   the commands: ``python -m trainer.train --help``
 """
 
 import os
