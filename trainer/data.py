@@ -144,9 +144,7 @@ class Plan:
         inputs, targets, segments = (torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True))
         others = None
         if strangers:
-            others = torch.from_numpy(
-                np.stack([self._stranger(int(source[k]), int(nth[k])) for k in mine])
-            )
+            others = torch.from_numpy(np.stack([self._stranger(int(source[k]), int(nth[k])) for k in mine]))
         return Batch(inputs, targets, segments, torch.tensor(list(mine)), others)
 
     def _stranger(self, source: int, nth: int) -> npt.NDArray[np.int64]:
@@ -254,7 +252,7 @@ def _check_weights(data: str | Path, mixture: Mapping[str, Any]) -> None:
         for key in ("weight", "epochs"):
             value = figures.get(key)
             # A source without tokens may have infinite epochs; that is said elsewhere.
-            if not isinstance(value, (int, float)) or not 0 <= value or (key == "weight" and value == np.inf):
+            if not isinstance(value, (int, float)) or not value >= 0 or (key == "weight" and value == np.inf):
                 raise MixtureError(
                     f"{data}/mixture.json: {name} has {key} {value!r}, not a number of at least 0; run mix again"
                 )

@@ -6,6 +6,9 @@ every token of the text is scored once, the end-of-text token never; sums are ov
 Long documents thus pay for a short context at each window's start, equally for every model of that
 window.
 
+A masked model (``objective: mlm``) is scored on hidden tokens instead, see masked.py: loss and accuracy, no
+bits per byte.
+
 Writes ``OUT/evaluation/LABEL.json`` (per source and overall) and ``LABEL.parquet`` (per document).
 ``--compare before after`` prints two of them side by side.
 """
@@ -34,16 +37,20 @@ from pile_curate.hashing import order_key
 from pile_curate.schema import ID, SPLITS
 from trainer import checkpoint
 from trainer.loss import token_losses
-from trainer.metrics import comparison, figures, table
+from trainer.masked import Masking
+from trainer.metrics import comparison, figures, show
 from trainer.model import GPT
 from trainer.tokens import SourceTokens, load_mixture, open_sources, tokenizer_of
-from trainer.train import set_threads
+from trainer.train import device_of, set_threads
 
 SCORES = pa.schema(
     [("doc_id", ID), ("source", pa.string()), ("split", pa.string()), ("tokens", pa.int64()),
      ("text_bytes", pa.int64()), ("nll", pa.float64())]
 )  # fmt: skip
 """One scored document; ``nll`` in nats over its tokens, rounded to 1e-4."""
+
+MASKED_SCORES = SCORES.append(pa.field("correct", pa.int64()))
+"""The same of a masked model: ``tokens`` are those hidden, ``correct`` how many of them it guessed right."""
 
 BATCH_TOKENS = 8192
 GROUP_TOKENS = 4_000_000
@@ -78,6 +85,10 @@ def score(model: GPT, documents: Sequence[npt.NDArray[Any]], eos_id: int) -> npt
         block = np.full((len(chosen), longest + 1), eos_id, dtype=np.int64)
         for row, (tokens, _) in enumerate(chosen):
             block[row, : len(tokens)] = tokens
+        if int(block.max()) >= model.config.vocab_size:
+            raise TokenFileError(
+                f"token {int(block.max())} in a model's vocabulary of {model.config.vocab_size}; tokenize again"
+            )
         tensor = torch.from_numpy(block).to(device)
         # Causal: padding comes after every scored token, so it cannot change one.
         hidden = model(tensor[:, :-1]).flatten(0, 1)
@@ -88,26 +99,34 @@ def score(model: GPT, documents: Sequence[npt.NDArray[Any]], eos_id: int) -> npt
 
 
 def score_source(
-    model: GPT, source: SourceTokens, chosen: Sequence[int], split: str, eos_id: int
-) -> pa.Table:
-    """Return one row of ``SCORES`` for each chosen document, holding ``GROUP_TOKENS`` in memory at a time."""
+    model: GPT, source: SourceTokens, chosen: Sequence[int], split: str, eos_id: int,
+    masking: Masking | None = None,
+) -> pa.Table:  # fmt: skip
+    """Return one row of ``SCORES`` (or ``MASKED_SCORES``) for each chosen document, holding ``GROUP_TOKENS`` in memory at a time."""
     groups = (np.cumsum([int(source.sizes[i]) for i in chosen]) // GROUP_TOKENS).tolist()
-    rows = []
+    rows, schema = [], MASKED_SCORES if masking else SCORES
     for _, members in groupby(zip(groups, chosen, strict=True), key=lambda pair: pair[0]):
         indices = [index for _, index in members]
-        nll = score(model, [source.document(i) for i in indices], eos_id)
-        for index, value in zip(indices, nll.tolist(), strict=True):
-            tokens, size = int(source.sizes[index]) - 1, int(source.text_bytes[index])
-            rows.append((source.doc_id(index), source.name, split, tokens, size, value))
-    columns = list(zip(*rows, strict=True)) or [()] * len(SCORES)
+        documents, ids = [source.document(i) for i in indices], [source.doc_id(i) for i in indices]
+        if masking:
+            counts, *found = masking.score(model, documents, ids)
+        else:
+            counts, found = source.sizes[indices] - 1, [score(model, documents, eos_id)]
+        for index, doc_id, tokens, *values in zip(indices, ids, counts, *found, strict=True):
+            rows.append((doc_id, source.name, split, tokens, int(source.text_bytes[index]), *values))
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
     return pa.Table.from_arrays(
-        [pa.array(column, field.type) for column, field in zip(columns, SCORES, strict=True)], schema=SCORES
+        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
     )
 
 
 def _sums(scored: pa.Table) -> dict[str, Any]:
     tokens, size, nll = (sum(scored.column(name).to_pylist()) for name in ("tokens", "text_bytes", "nll"))
-    return figures(scored.num_rows, tokens, size, float(nll))
+    found = figures(scored.num_rows, tokens, size, float(nll))
+    if "correct" in scored.schema.names:
+        correct = sum(scored.column("correct").to_pylist())
+        found |= {"bits_per_byte": None, "accuracy": correct / tokens if tokens else None}
+    return found
 
 
 def chosen_documents(source: SourceTokens, max_tokens: int | None) -> list[int]:
@@ -169,14 +188,20 @@ def check_bytes(source: SourceTokens, chosen: Sequence[int], lengths: npt.NDArra
 
 
 def evaluate(
-    data: Path, model: GPT, *, label: str, split: str, step: int, origin: str, max_tokens: int | None = None
-) -> dict[str, Any]:
-    """Score every source of a split, write LABEL.json and LABEL.parquet, and return what the JSON holds."""
+    data: Path, model: GPT, *, label: str, split: str, step: int, origin: str, max_tokens: int | None = None,
+    mask_rate: float = 0.15,
+) -> dict[str, Any]:  # fmt: skip
+    """Score every source of a split, write LABEL.json and LABEL.parquet, and return what the JSON holds.
+
+    ``mask_rate`` is the share of tokens that is hidden from a masked model.
+    """
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", label):
         raise TrainingError(f"label {label!r} names two files; use letters, digits, '_', '-' and '.'")
     mixture = load_mixture(data)
     path, vocab_size, eos_id = tokenizer_of(data, mixture)
-    if vocab_size > model.config.vocab_size:
+    causal = model.config.causal
+    masking = None if causal else Masking(vocab_size, eos_id, mask_rate)
+    if vocab_size + (not causal) > model.config.vocab_size:
         raise TrainingError(
             f"{origin}: has a vocabulary of {model.config.vocab_size}, the data one of {vocab_size};"
             " evaluate with the data it was trained on"
@@ -187,7 +212,7 @@ def evaluate(
         chosen = chosen_documents(source, max_tokens)
         if lengths is not None:
             check_bytes(source, chosen, lengths)
-        tables[source.name] = score_source(model, source, chosen, split, eos_id)
+        tables[source.name] = score_source(model, source, chosen, split, eos_id, masking)
     everything = pa.concat_tables(tables.values())
     if not _sums(everything)["tokens"]:
         raise TrainingError(f"{data}: the split {split} has no tokens; raise splits.{split} in the recipe")
@@ -195,6 +220,7 @@ def evaluate(
         "label": label, "step": step, "split": split, "checkpoint": origin,
         "sources": [{"source": name, **_sums(scored)} for name, scored in tables.items()],
         "overall": _sums(everything), "window": model.config.window, "max_tokens": max_tokens,
+        "objective": "causal" if causal else "mlm", "mask_rate": None if causal else mask_rate,
     }  # fmt: skip
     folder = data / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)
@@ -203,14 +229,6 @@ def evaluate(
     atomic_write(str(folder / f"{label}.parquet"), sink.getvalue().to_pybytes())
     atomic_write(str(folder / f"{label}.json"), (json.dumps(result, indent=1) + "\n").encode())
     return result
-
-
-def show(result: Mapping[str, Any]) -> str:
-    """Return one evaluation as a table."""
-    keys = ["documents", "tokens", "bytes", "loss", "perplexity", "bits_per_byte"]
-    rows = [[row["source"], *(row[key] for key in keys)] for row in result["sources"]]
-    rows.append(["overall", *(result["overall"][key] for key in keys)])
-    return table(["source", "documents", "tokens", "bytes", "loss", "perplexity", "bits/byte"], rows)
 
 
 def stored(data: Path, label: str) -> dict[str, Any]:
@@ -247,11 +265,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(comparison(*(stored(args.data, label) for label in args.compare)))
             return 0
         set_threads(args.threads)
+        device = device_of(args.device)
+        if args.max_tokens is not None and args.max_tokens < 1:
+            raise TrainingError(f"--max-tokens {args.max_tokens} must be at least 1")
         held = load_checkpoint(args.data, args.checkpoint)
         label = args.label or ("before" if held.step == 0 else "after")
         result = evaluate(
-            args.data, held.model().to(args.device), label=label, split=args.split, step=held.step,
-            origin=held.path.name, max_tokens=args.max_tokens,
+            args.data, held.model().to(device), label=label, split=args.split, step=held.step,
+            origin=held.path.name, max_tokens=args.max_tokens, mask_rate=(held.facts.get("settings") or {}).get("mask_rate", 0.15),
         )  # fmt: skip
         print(f"{label}: step {held.step}, split {args.split}")
         print(show(result))
@@ -262,8 +283,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def load_checkpoint(data: Path, name: str) -> checkpoint.Checkpoint:
-    """Load a checkpoint by path, or ``latest`` or ``init`` of DATA/model."""
-    return checkpoint.load(data / "model" / name if name in (checkpoint.LATEST, "init") else name)
+    """Load a checkpoint by path, or ``latest`` or ``init`` of DATA/model; its tokenizer must be DATA's."""
+    held = checkpoint.load(data / "model" / name if name in (checkpoint.LATEST, "init") else name)
+    theirs = (held.facts.get("tokenizer") or {}).get("sha256")
+    ours = (load_mixture(data).get("tokenizer") or {}).get("sha256")
+    if theirs != ours:
+        raise TrainingError(
+            f"{held.path}: was trained with tokenizer {str(theirs)[:12]}, {data} has {str(ours)[:12]}, where the"
+            " same numbers mean other text; use the data it was trained on"
+        )
+    return held
 
 
 if __name__ == "__main__":
