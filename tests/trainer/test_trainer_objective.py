@@ -27,7 +27,14 @@ from trainer.train import train
 
 Build = Callable[..., Path]
 EOS, VOCAB = 0, 300
-SIZES: dict[str, Any] = {"layers": 2, "width": 32, "heads": 2, "kv_heads": 1, "window": 64, "batch_tokens": 256}
+SIZES: dict[str, Any] = {
+    "layers": 2,
+    "width": 32,
+    "heads": 2,
+    "kv_heads": 1,
+    "window": 64,
+    "batch_tokens": 256,
+}
 MLM = resolve({**SIZES, "objective": "mlm"})
 
 
@@ -86,7 +93,9 @@ def test_every_window_has_the_same_number_of_masked_places(rate: float) -> None:
     at = prepared(batch_of(300), settings).at
     assert at is not None and len(at.unique()) == len(at)
     counts = torch.bincount(at // settings.window, minlength=300)
-    assert counts.unique().tolist() == [masked_count(settings)] and masked_count(settings) == max(1, round(64 * rate))
+    assert counts.unique().tolist() == [masked_count(settings)] and masked_count(settings) == max(
+        1, round(64 * rate)
+    )
 
 
 def test_end_of_text_is_masked_only_when_nothing_else_is_left() -> None:
@@ -108,7 +117,9 @@ def test_masks_depend_on_seed_and_window_alone(build: Build) -> None:
     targets = made.targets.view(8, -1)
     for rank in range(2):
         mine = run.prepare(run.plan.batch(3, rank, 2))
-        assert torch.equal(mine.tokens, made.tokens[rank::2]) and torch.equal(mine.targets.view(4, -1), targets[rank::2])
+        assert torch.equal(mine.tokens, made.tokens[rank::2]) and torch.equal(
+            mine.targets.view(4, -1), targets[rank::2]
+        )
     for micro_tokens in (16, 48, 128):
         parts = run_of(data, "x", objective="mlm", micro_tokens=micro_tokens).inputs(3)
         assert torch.equal(torch.cat([part.tokens for part in parts]), made.tokens)
@@ -122,7 +133,9 @@ def test_masked_gradients_do_not_depend_on_how_a_step_is_cut(build: Build, micro
     data = build({"a": [30] * 20})
     whole, split = (run_of(data, "x", objective="mlm", micro_tokens=m) for m in (128, micro_tokens))
     assert float(whole.train_step().values[0]) == pytest.approx(float(split.train_step().values[0]), rel=1e-5)
-    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(whole.parameters, split.parameters, strict=True))
+    assert all(
+        torch.allclose(a, b, atol=1e-5) for a, b in zip(whole.parameters, split.parameters, strict=True)
+    )
 
 
 def test_a_masked_model_sees_both_sides_of_its_own_document_only() -> None:
@@ -169,12 +182,16 @@ def test_half_the_windows_go_on_and_half_meet_a_stranger() -> None:
     text.flatten()[made.at] = made.targets
     for row, follows in enumerate(made.follows.tolist()):
         second = batch.targets if follows else batch.strangers
-        assert torch.equal(text[row, 33:], second[row, 33:]) and torch.equal(text[row, 1:32], batch.targets[row, 1:32])
+        assert torch.equal(text[row, 33:], second[row, 33:]) and torch.equal(
+            text[row, 1:32], batch.targets[row, 1:32]
+        )
 
 
 @pytest.mark.parametrize("documents", [[300] * 12, [8] * 200, [2000] * 2])
 def test_strangers_are_of_other_documents_of_the_same_source(build: Build, documents: list[int]) -> None:
-    run = run_of(build({"a": documents, "b": [40] * 30}), "x", objective="mlm", next_sentence=True, document_mask=False)
+    run = run_of(
+        build({"a": documents, "b": [40] * 30}), "x", objective="mlm", next_sentence=True, document_mask=False
+    )
     source, nth = run.plan.schedule(48)
     for step in range(6):
         batch = run.plan.batch(step, strangers=True)
@@ -191,7 +208,13 @@ def test_strangers_are_of_other_documents_of_the_same_source(build: Build, docum
 
 
 def test_a_source_of_one_document_takes_strangers_from_another(build: Build) -> None:
-    run = run_of(build({"a": ["x" * 400], "b": ["y" * 30] * 30}), "x", objective="mlm", next_sentence=True, document_mask=False)
+    run = run_of(
+        build({"a": ["x" * 400], "b": ["y" * 30] * 30}),
+        "x",
+        objective="mlm",
+        next_sentence=True,
+        document_mask=False,
+    )
     batch = run.plan.batch(0, strangers=True)
     assert batch.strangers is not None
     x = run.plan.sources[0].document(0)[0]
@@ -211,7 +234,9 @@ def test_the_sentence_head_learns_which_halves_belong_together() -> None:
         word = torch.randint(1, 11, (32, 1), generator=random)
         strange = (word + torch.randint(1, 10, (32, 1), generator=random) - 1) % 10 + 1
         text, other = word.expand(-1, 16), strange.expand(-1, 16)
-        return prepare(Batch(text, text, torch.zeros_like(text), torch.arange(step * 32, step * 32 + 32), other))
+        return prepare(
+            Batch(text, text, torch.zeros_like(text), torch.arange(step * 32, step * 32 + 32), other)
+        )
 
     for step in range(150):
         (learner.loss(inputs(step)) / (32 * learner.count)).backward()
@@ -245,7 +270,9 @@ def test_smoothing_and_z_loss_equal_torchs_in_value_and_gradient(smoothing: floa
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("smoothing", "z_loss"), [(0.0, 0.0), (0.1, 0.0), (0.0, 0.01), (0.2, 0.003)])
-def test_what_is_compiled_equals_what_is_done_in_place(dtype: torch.dtype, smoothing: float, z_loss: float) -> None:
+def test_what_is_compiled_equals_what_is_done_in_place(
+    dtype: torch.dtype, smoothing: float, z_loss: float
+) -> None:
     random = torch.Generator().manual_seed(2)
     logits = (5 * torch.randn(40, 97, generator=random)).to(dtype)
     targets = torch.randint(0, 97, (40,), generator=random)
