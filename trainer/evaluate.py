@@ -85,10 +85,6 @@ def score(model: GPT, documents: Sequence[npt.NDArray[Any]], eos_id: int) -> npt
         block = np.full((len(chosen), longest + 1), eos_id, dtype=np.int64)
         for row, (tokens, _) in enumerate(chosen):
             block[row, : len(tokens)] = tokens
-        if int(block.max()) >= model.config.vocab_size:
-            raise TokenFileError(
-                f"token {int(block.max())} in a model's vocabulary of {model.config.vocab_size}; tokenize again"
-            )
         tensor = torch.from_numpy(block).to(device)
         # Causal: padding comes after every scored token, so it cannot change one.
         hidden = model(tensor[:, :-1]).flatten(0, 1)
@@ -108,6 +104,11 @@ def score_source(
     for _, members in groupby(zip(groups, chosen, strict=True), key=lambda pair: pair[0]):
         indices = [index for _, index in members]
         documents, ids = [source.document(i) for i in indices], [source.doc_id(i) for i in indices]
+        top, rows_held = max(int(d.max()) for d in documents), model.config.vocab_size
+        if top >= rows_held:
+            raise TokenFileError(
+                f"source {source.name}: token {top} in a vocabulary of {rows_held}; tokenize again"
+            )
         if masking:
             counts, *found = masking.score(model, documents, ids)
         else:

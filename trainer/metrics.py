@@ -167,8 +167,8 @@ def comparison(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     key = "accuracy" if "accuracy" in after["overall"] else "bits_per_byte"
     if ("accuracy" in before["overall"]) != (key == "accuracy"):
         raise TrainingError(
-            f"{before['label']} and {after['label']} are of a masked and of a causal model: they answer other"
-            " questions; compare two of one kind"
+            f"of {before['label']} and {after['label']} one is of a masked, the other of a causal model: they answer"
+            " other questions; compare two of one kind"
         )
     earlier = {row["source"]: row for row in [*before["sources"], {"source": "overall", **before["overall"]}]}
     rows = []

@@ -84,7 +84,7 @@ def realised(plan: Plan, steps: int) -> list[dict[str, Any]]:
     given = plan.given(steps)
     return [
         {"source": s.name, "documents": len(s), "tokens": s.tokens, "weight": float(w),
-         "realised": float(g / given.sum()), "trained on": int(g), "epochs": float(g / s.tokens)}
+         "realised": float(g / max(1, given.sum())), "trained_on": int(g), "epochs": float(g / s.tokens)}
         for s, w, g in zip(plan.sources, plan.weights, given, strict=True)
     ]  # fmt: skip
 
@@ -92,7 +92,7 @@ def realised(plan: Plan, steps: int) -> list[dict[str, Any]]:
 def describe(plan: Plan, steps: int) -> str:
     """Return the realised mixture as a table."""
     rows = realised(plan, steps)
-    return table(list(rows[0]), [list(row.values()) for row in rows])
+    return table([key.replace("_", " ") for key in rows[0]], [list(row.values()) for row in rows])
 
 
 class Reporter:

@@ -19,11 +19,15 @@ import pytest
 import torch
 from torch.distributed.checkpoint.filesystem import FileSystemReader
 
+from pile_curate.errors import TokenFileError
 from pile_curate.shards.tokens import HEADER, MAGIC, TokenWriter
 from trainer import checkpoint
 from trainer import evaluate as evaluation
 from trainer import generate as generation
-from trainer.tokens import load_mixture
+from trainer.config import resolve
+from trainer.masked import Masking
+from trainer.model import GPT
+from trainer.tokens import load_mixture, open_sources
 from trainer.train import main
 
 Build = Callable[..., Path]
@@ -136,6 +140,12 @@ def test_a_token_outside_the_vocabulary(data: Path, capsys: pytest.CaptureFixtur
     rewrite(data, lambda m: m["sources"][0]["parts"]["train"][0].update(tokens=2020))
     status, said = refused(capsys, data, "--steps", "20")
     assert status == 3 and "source a: token 300 in a vocabulary of 257" in said
+    # Evaluation finds it, too, whatever the tokenizer.
+    net = GPT(resolve(load_mixture(data)["model"]).model(257))
+    (source, _) = open_sources(data, load_mixture(data), "train")
+    for masking in (None, Masking(256, 0, 0.15)):
+        with pytest.raises(TokenFileError, match="source a: token 300 in a vocabulary of 257"):
+            evaluation.score_source(net, source, [0, 1], "train", 0, masking)
 
 
 # The mixture

@@ -241,7 +241,7 @@ def test_what_was_trained_on_is_printed_and_logged(
     planned, end = (next(e for e in events if e["event"] == name) for name in ("mixture", "end"))
     assert planned["sources"] == end["sources"] and planned["step"] == end["step"] == 30
     a, b = end["sources"]
-    assert a["trained on"] + b["trained on"] == 30 * tiny["batch_tokens"]
+    assert a["trained_on"] + b["trained_on"] == 30 * tiny["batch_tokens"]
     assert a["epochs"] == pytest.approx(3 * b["epochs"], rel=0.03) and a["weight"] == pytest.approx(
         a["realised"], abs=0.01
     )

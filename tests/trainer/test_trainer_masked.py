@@ -121,7 +121,7 @@ def test_the_commands_score_a_masked_checkpoint_and_refuse_what_it_cannot_do(
     causal = GPT(resolve(tiny).model(257)).initialise(0)
     evaluation.evaluate(data, causal, label="causal", split="validation", step=0, origin="t")
     assert evaluation.main([*base, "--compare", "causal", "after"]) == 1
-    assert "they answer other questions" in capsys.readouterr().err
+    assert "of causal and after one is of a masked" in capsys.readouterr().err
 
 
 def test_a_masked_model_needs_a_row_for_the_mask(data: Path, tiny: dict[str, Any]) -> None:
