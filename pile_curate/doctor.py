@@ -15,7 +15,7 @@ from pile_curate.errors import PileCurateError
 
 State = Literal["ok", "note", "missing"]
 _PACKAGES = (
-    "pyspark", "pyarrow", "numba", "numpy", "fasttext-community", "ftfy", "resiliparse", "tokenizers", "zstandard",
+    "pyspark", "pyarrow", "numba", "numpy", "fasttext-community", "ftfy", "resiliparse", "safetensors", "tokenizers", "zstandard",
     "datasketch", "pydantic", "orjson", "xxhash", "Jinja2", "PyYAML", "pandas", "brotli", "pypdfium2", "urllib3",
 )  # fmt: skip
 

@@ -249,6 +249,11 @@ def locate(path: Path) -> Path:
 def resume(held: Checkpoint, plan_hash: str, tensors: Mapping[str, Tensor], world: World) -> int:
     """Restore weights, optimizer and loss scale into a run whose plan has ``plan_hash``; return the steps done."""
     stated = held.facts.get("plan")
+    if stated is None:
+        raise TrainingError(
+            f"{held.path}: was imported and has no optimizer state, so no run can resume from it; evaluate, sample or"
+            " finetune it, or train into another folder (--out)"
+        )
     if stated != plan_hash:
         raise TrainingError(
             f"{held.path}: was trained on plan {str(stated)[:12]}, this run's is {plan_hash[:12]}: the"

@@ -19,7 +19,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from tokenizers import Tokenizer
 
 from pile_curate.errors import DatasetMissing, PileCurateError, TokenFileError, TrainingError
 from pile_curate.files import atomic_write
@@ -40,6 +39,7 @@ from trainer.loss import token_losses
 from trainer.masked import Masking
 from trainer.metrics import comparison, figures, show
 from trainer.model import GPT
+from trainer.spelling import check_bytes, token_bytes
 from trainer.tokens import SourceTokens, load_mixture, open_sources, tokenizer_of
 from trainer.train import device_of, set_threads
 
@@ -67,29 +67,42 @@ def windows(document: npt.NDArray[Any], eos_id: int, window: int) -> Iterator[np
         yield whole[start : start + window + 1]
 
 
-@torch.no_grad()
 def score(model: GPT, documents: Sequence[npt.NDArray[Any]], eos_id: int) -> npt.NDArray[np.float64]:
     """Return each document's nll in nats; ``documents`` hold tokens with end-of-text last."""
-    window = model.config.window
-    pieces = [(w, i) for i, document in enumerate(documents) for w in windows(document, eos_id, window)]
+    model.eval()
+
+    def losses(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        hidden = model(inputs).flatten(0, 1)
+        return token_losses(hidden, model.vocabulary, targets.flatten()).view(targets.shape)
+
+    return score_windows(losses, documents, eos_id, model.config.window, model.embedding.weight.device)
+
+
+@torch.no_grad()
+def score_windows(
+    losses: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], documents: Sequence[npt.NDArray[Any]],
+    condition: int, window: int, device: torch.device, batch_tokens: int = BATCH_TOKENS,
+) -> npt.NDArray[np.float64]:  # fmt: skip
+    """Return each document's nll by ``losses``, which maps inputs and targets (B, T) to nats (B, T).
+
+    ``condition`` is the token before a document; ``losses`` gets about ``batch_tokens`` tokens a time.
+    """
+    pieces = [(w, i) for i, document in enumerate(documents) for w in windows(document, condition, window)]
     # Longest first, so that a batch holds windows of like length: little padding.
     pieces.sort(key=lambda piece: -len(piece[0]))
     nll = np.zeros(len(documents), dtype=np.float64)
-    device = model.embedding.weight.device
-    model.eval()
     start = 0
     while start < len(pieces):
         longest = len(pieces[start][0]) - 1
-        chosen = pieces[start : start + max(1, BATCH_TOKENS // longest)]
+        chosen = pieces[start : start + max(1, batch_tokens // longest)]
         start += len(chosen)
-        block = np.full((len(chosen), longest + 1), eos_id, dtype=np.int64)
+        block = np.full((len(chosen), longest + 1), condition, dtype=np.int64)
         for row, (tokens, _) in enumerate(chosen):
             block[row, : len(tokens)] = tokens
         tensor = torch.from_numpy(block).to(device)
         # Causal: padding comes after every scored token, so it cannot change one.
-        hidden = model(tensor[:, :-1]).flatten(0, 1)
-        losses = token_losses(hidden, model.vocabulary, tensor[:, 1:].flatten()).view(len(chosen), longest)
-        for row, (tokens, owner) in zip(losses.double().cpu().numpy(), chosen, strict=True):
+        found = losses(tensor[:, :-1], tensor[:, 1:])
+        for row, (tokens, owner) in zip(found.double().cpu().numpy(), chosen, strict=True):
             nll[owner] += row[: len(tokens) - 1].sum()
     return np.round(nll, 4)
 
@@ -141,53 +154,6 @@ def chosen_documents(source: SourceTokens, max_tokens: int | None) -> list[int]:
     return [index for index, sum_before in zip(order, before, strict=False) if sum_before < max_tokens]
 
 
-def token_bytes(path: Path) -> npt.NDArray[np.int64] | None:
-    """Return the bytes each token stands for, or None where the tokenizer is not plainly byte-level.
-
-    A byte-level vocabulary writes each byte as one character, so a token's length is its bytes.
-    """
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises bare Exception for whatever is wrong with the file
-        raise TokenFileError(f"{path}: not a tokenizer.json: {error}") from error
-    stated = json.loads(tokenizer.to_str())
-    if not _is_byte_level(stated):
-        return None
-    special = {item["id"]: item["content"] for item in stated.get("added_tokens") or []}
-    lengths = np.zeros(tokenizer.get_vocab_size(with_added_tokens=True), dtype=np.int64)
-    for token, index in tokenizer.get_vocab(with_added_tokens=True).items():
-        if index < len(lengths):
-            lengths[index] = len(special[index].encode()) if index in special else len(token)
-    return lengths
-
-
-def _is_byte_level(stated: Mapping[str, Any]) -> bool:
-    """Say whether tokens spell exactly the text's bytes: byte-level, no normaliser, no space put before."""
-    pre = stated.get("pre_tokenizer") or {}
-    steps = pre.get("pretokenizers", [pre])
-    levels = [step for step in steps if step.get("type") == "ByteLevel"]
-    return (
-        bool(levels) and not stated.get("normalizer") and not any(s.get("add_prefix_space") for s in levels)
-    )
-
-
-def check_bytes(source: SourceTokens, chosen: Sequence[int], lengths: npt.NDArray[np.int64]) -> None:
-    """Raise unless each document's tokens stand for exactly its text's bytes, or bits per byte would lie."""
-    for index in chosen:
-        tokens = source.document(index)[:-1]
-        if len(tokens) and int(tokens.max()) >= len(lengths):
-            raise TokenFileError(
-                f"source {source.name}, document {source.doc_id(index).hex()}: token {int(tokens.max())} is"
-                f" not in the tokenizer's vocabulary of {len(lengths)}; tokenize again"
-            )
-        spelt, stated = int(lengths[tokens].sum()), int(source.text_bytes[index])
-        if spelt != stated:
-            raise TokenFileError(
-                f"source {source.name}, document {source.doc_id(index).hex()}: its tokens stand for {spelt}"
-                f" bytes, its text has {stated}; tokens and tokenizer do not belong together; tokenize again"
-            )
-
-
 def evaluate(
     data: Path, model: GPT, *, label: str, split: str, step: int, origin: str, max_tokens: int | None = None,
     mask_rate: float = 0.15,
@@ -196,8 +162,7 @@ def evaluate(
 
     ``mask_rate`` is the share of tokens that is hidden from a masked model.
     """
-    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", label):
-        raise TrainingError(f"label {label!r} names two files; use letters, digits, '_', '-' and '.'")
+    check_label(label)
     mixture = load_mixture(data)
     path, vocab_size, eos_id = tokenizer_of(data, mixture)
     causal = model.config.causal
@@ -214,14 +179,30 @@ def evaluate(
         if lengths is not None:
             check_bytes(source, chosen, lengths)
         tables[source.name] = score_source(model, source, chosen, split, eos_id, masking)
+    return store(
+        data, label, tables, split,
+        {"step": step, "checkpoint": origin, "window": model.config.window, "max_tokens": max_tokens,
+         "objective": "causal" if causal else "mlm", "mask_rate": None if causal else mask_rate},
+    )  # fmt: skip
+
+
+def check_label(label: str) -> None:
+    """Raise unless ``label`` can name files."""
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", label):
+        raise TrainingError(f"label {label!r} names two files; use letters, digits, '_', '-' and '.'")
+
+
+def store(
+    data: Path, label: str, tables: Mapping[str, pa.Table], split: str, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write LABEL.json and LABEL.parquet of each source's rows of ``SCORES``; return what the JSON holds."""
     everything = pa.concat_tables(tables.values())
     if not _sums(everything)["tokens"]:
         raise TrainingError(f"{data}: the split {split} has no tokens; raise splits.{split} in the recipe")
     result = {
-        "label": label, "step": step, "split": split, "checkpoint": origin,
+        "label": label, "split": split, **facts,
         "sources": [{"source": name, **_sums(scored)} for name, scored in tables.items()],
-        "overall": _sums(everything), "window": model.config.window, "max_tokens": max_tokens,
-        "objective": "causal" if causal else "mlm", "mask_rate": None if causal else mask_rate,
+        "overall": _sums(everything),
     }  # fmt: skip
     folder = data / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)
@@ -250,11 +231,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--data", type=Path, required=True, help="output directory with mixture.json")
     parser.add_argument("--checkpoint", default="latest", help="a folder, or latest or init (of DATA/model)")
+    parser.add_argument(
+        "--hf",
+        type=Path,
+        metavar="DIR",
+        help="score this Hugging Face causal model with its own tokenizer instead",
+    )
+    parser.add_argument("--window", type=int, help="with --hf: tokens a window (default: all, to 2048)")
     parser.add_argument("--label", help="name of the stored result (default: before for init, else after)")
     parser.add_argument("--split", choices=SPLITS, default="validation")
-    parser.add_argument(
-        "--max-tokens", type=int, help="score about this many tokens a source, whole documents"
-    )
+    parser.add_argument("--max-tokens", type=int, help="score about so many a source, whole documents")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all this process may use)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument(
@@ -269,11 +255,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         device = device_of(args.device)
         if args.max_tokens is not None and args.max_tokens < 1:
             raise TrainingError(f"--max-tokens {args.max_tokens} must be at least 1")
+        if args.window is not None and args.hf is None:
+            raise TrainingError("--window goes with --hf; a checkpoint is scored in windows of its own size")
+        if args.hf is not None:
+            from trainer.score_hf import score_folder  # here, because it takes from this file
+
+            result = score_folder(
+                args.data, args.hf, label=args.label or args.hf.resolve().name, split=args.split,
+                window=args.window, max_tokens=args.max_tokens, device=str(device),
+            )  # fmt: skip
+            print(f"{result['label']}: {args.hf}, split {args.split}")
+            print(show(result))
+            return 0
         held = load_checkpoint(args.data, args.checkpoint)
         label = args.label or ("before" if held.step == 0 else "after")
+        rate = (held.facts.get("settings") or {}).get("mask_rate", 0.15)
         result = evaluate(
             args.data, held.model().to(device), label=label, split=args.split, step=held.step,
-            origin=held.path.name, max_tokens=args.max_tokens, mask_rate=(held.facts.get("settings") or {}).get("mask_rate", 0.15),
+            origin=held.path.name, max_tokens=args.max_tokens, mask_rate=rate,
         )  # fmt: skip
         print(f"{label}: step {held.step}, split {args.split}")
         print(show(result))
@@ -284,14 +283,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def load_checkpoint(data: Path, name: str) -> checkpoint.Checkpoint:
-    """Load a checkpoint by path, or ``latest`` or ``init`` of DATA/model; its tokenizer must be DATA's."""
+    """Load a checkpoint by path, or ``latest`` or ``init`` of DATA/model; raises if it knows other tokens."""
     held = checkpoint.load(data / "model" / name if name in (checkpoint.LATEST, "init") else name)
-    theirs = (held.facts.get("tokenizer") or {}).get("sha256")
-    ours = (load_mixture(data).get("tokenizer") or {}).get("sha256")
-    if theirs != ours:
+    ours = load_mixture(data).get("tokenizer") or {}
+    theirs = held.facts.get("tokenizer") or {}
+    if (theirs.get("sha256") or ours.get("sha256")) != ours.get("sha256"):
         raise TrainingError(
-            f"{held.path}: was trained with tokenizer {str(theirs)[:12]}, {data} has {str(ours)[:12]}, where the"
-            " same numbers mean other text; use the data it was trained on"
+            f"{held.path}: was trained with another tokenizer (sha256 {theirs['sha256'][:12]}) than that of {data}"
+            f" ({str(ours.get('sha256'))[:12]}); use the data it was trained on"
         )
     return held
 

@@ -47,6 +47,7 @@ def byte_tokenizer() -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(["<|endoftext|>"])
+    tokenizer.encode_special_tokens = True  # as tokenize does: no document can end itself
     return tokenizer
 
 
