@@ -208,7 +208,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 pieces = _pieces(drawn, Text(tokenizer, ids, args.stop))
                 if not one:
                     text = "".join(pieces)
-                    print(json.dumps({"prompt": prompt, "sample": sample, "text": text}, ensure_ascii=False))
+                    row = {"prompt": prompt, "sample": sample, "text": text}
+                    print(json.dumps(row, ensure_ascii=False), flush=True)
                     continue
                 first = next(pieces, "")  # before the prompt is printed, so that an error stands alone
                 print(prompt + first, end="", flush=True)
