@@ -331,6 +331,16 @@ def test_dropout_is_active_in_training_only() -> None:
     tokens = torch.randint(0, VOCAB, (2, 16), generator=torch.Generator().manual_seed(7))
     net.train()
     assert not torch.allclose(net(tokens), net(tokens))
+    # Where GPT-2 has it: on the embeddings, on both halves of each block, and on attention's weights.
+    places = [module for module in net.modules() if isinstance(module, torch.nn.Dropout)]
+    used: list[torch.nn.Module] = []
+    hooks = [place.register_forward_hook(lambda module, *_: used.append(module)) for place in places]
+    net(tokens)
+    assert [used.count(place) for place in places] == [1, 2, 2]
+    for place, hook in zip(places, hooks, strict=True):
+        hook.remove()
+        place.p = 0.0
+    assert not torch.allclose(net(tokens), net(tokens))  # attention's own
     net.eval()
     assert torch.equal(net(tokens), net(tokens))
     without = stirred(resolve(GPT2)).train()
