@@ -9,6 +9,7 @@ loss        cross-entropy in chunks, so that the logits of a batch never exist a
 optim       AdamW's parameter groups and the learning-rate schedule
 checkpoint  save atomically, load without executing anything, refuse what does not fit
 metrics     tokens/s, MFU, bits per byte, tables, the JSONL log
+masked      score a masked model on tokens hidden from it
 huggingface, hf_weights   config.json and weights as transformers has them: Qwen3, Llama, GPT-2
 spelling    the bytes that each token stands for
 score_hf    evaluation of any Hugging Face causal model

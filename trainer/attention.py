@@ -95,22 +95,21 @@ def document_starts(segments: Tensor) -> Tensor:
 
 
 class Cache:
-    """Keys and values of one layer's past positions, (B, kv_heads, T, D) each."""
+    """Keys and values of one layer's past positions, in (2, B, kv_heads, room, D) taken at the first."""
 
-    def __init__(self) -> None:
-        self.key: Tensor | None = None
-        self.value: Tensor | None = None
-
-    @property
-    def length(self) -> int:
-        """How many positions are cached."""
-        return 0 if self.key is None else self.key.shape[2]
+    def __init__(self, room: int) -> None:
+        self.room, self.length = room, 0
+        self._held = torch.empty(0)
 
     def extend(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Append new positions and return all of them."""
-        if self.key is not None and self.value is not None:
-            key, value = torch.cat([self.key, key], dim=2), torch.cat([self.value, value], dim=2)
-        self.key, self.value = key, value
+        """Append new positions and return all of them, (B, kv_heads, T, D) each."""
+        start, self.length = self.length, self.length + key.shape[2]
+        if not start:
+            batch, heads, _, dim = key.shape
+            self._held = key.new_empty(2, batch, heads, self.room, dim)
+        self._held[0, :, :, start : self.length] = key
+        self._held[1, :, :, start : self.length] = value
+        key, value = self._held[:, :, :, : self.length].unbind()
         return key, value
 
 

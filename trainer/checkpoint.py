@@ -22,7 +22,7 @@ import os
 import pickle
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +69,10 @@ class _Index(pickle.Unpickler):
 
 
 class _Reader(FileSystemReader):
+    def __init__(self, path: Path, names: Collection[str]) -> None:
+        super().__init__(path)
+        self._names = names
+
     def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
         with open(Path(self.path) / ".metadata", "rb") as stream:
             index = _Index(stream).load()
@@ -76,6 +80,9 @@ class _Reader(FileSystemReader):
             isinstance(entry, TensorStorageMetadata) for entry in index.state_dict_metadata.values()
         ):
             raise pickle.UnpicklingError("it is no index of tensors")
+        for place in index.storage_data.values():
+            if place.relative_path not in self._names:
+                raise pickle.UnpicklingError(f"it reads {place.relative_path!r}, no file of this checkpoint")
         index.storage_meta = StorageMeta(load_id=self.load_id)
         return index
 
@@ -95,7 +102,7 @@ class Checkpoint:
     @cached_property
     def shapes(self) -> dict[str, tuple[torch.Size, torch.dtype]]:
         """Shape and type of every tensor it holds."""
-        index = _Reader(self.path).read_metadata()
+        index = _Reader(self.path, self.facts["files"]).read_metadata()
         return {
             name: (entry.size, entry.properties.dtype)
             for name, entry in index.state_dict_metadata.items()
@@ -128,7 +135,13 @@ class Checkpoint:
         alone = world is None or world.size == 1
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that there is but one process is known
-            load_distributed(dict(held), storage_reader=_Reader(self.path), no_dist=alone)
+            reader = _Reader(self.path, self.facts["files"])
+            try:
+                load_distributed(dict(held), storage_reader=reader, no_dist=alone)
+            except CheckpointException as error:
+                raise TrainingError(
+                    f"{self.path}: its tensors cannot be read: {_cause(error)}; take another checkpoint"
+                ) from error
 
     def model(self) -> GPT:
         """Build the model and load its weights."""
@@ -161,9 +174,7 @@ def save(
         if first:
             _finish(temporary, final, {"format": FORMAT, "step": step, **facts})
     except (OSError, RuntimeError, CheckpointException) as error:
-        # Torch wraps what went wrong on a rank; the cause is what helps.
-        cause = next(iter(error.failures.values()))[0] if isinstance(error, CheckpointException) else error
-        problem = " ".join(f"{type(cause).__name__}: {cause}".split())[:500]
+        problem = _cause(error)
     if world is not None and world.size > 1:
         problems: list[str] = [""] * world.size
         dist.all_gather_object(problems, problem)
@@ -215,7 +226,8 @@ def load(path: str | Path) -> Checkpoint:
         raise TrainingError(f"{folder}: cannot be read: {type(error).__name__}: {error}") from error
     except pickle.UnpicklingError as error:
         raise TrainingError(
-            f"{folder}/.metadata: not the index of a checkpoint ({error}); loading it could run code"
+            f"{folder}/.metadata: not the index of a checkpoint ({error}); loading it could run code or read"
+            " other files"
         ) from error
     return held
 
@@ -226,7 +238,7 @@ def locate(path: Path) -> Path:
         return path
     root, name = (path, LATEST) if path.is_dir() else (path.parent, path.name)
     chosen = FIRST if name == "init" else _latest(root) if name == LATEST else None
-    if chosen is None or not (root / chosen / "checkpoint.json").is_file():
+    if chosen is None or chosen not in _steps(root) or not (root / chosen / "checkpoint.json").is_file():
         held = ", ".join(_steps(root)) or "none"
         raise TrainingError(
             f"{path}: no checkpoint; {root} holds {held}; train one with python -m trainer.train"
@@ -256,6 +268,12 @@ def clear(root: Path) -> None:
     (root / LATEST).unlink(missing_ok=True)
     for name in _steps(root):
         shutil.rmtree(root / name)
+
+
+def _cause(error: BaseException) -> str:
+    """Return what went wrong in one line. Torch wraps what a rank met; the cause is what helps."""
+    cause = next(iter(error.failures.values()))[0] if isinstance(error, CheckpointException) else error
+    return " ".join(f"{type(cause).__name__}: {cause}".split())[:500]
 
 
 def _latest(root: Path) -> str | None:

@@ -75,6 +75,11 @@ class Plan:
         tokenizer: str = "",
     ) -> None:
         pairs = sorted(zip(sources, weights, strict=True), key=lambda pair: pair[0].name)
+        wrong = [f"{s.name}: {w}" for s, w in pairs if not 0 <= w < np.inf]
+        if wrong:
+            raise MixtureError(
+                f"weights must be numbers of at least 0, not {', '.join(wrong)}; run the mix stage again"
+            )
         empty = [s.name for s, w in pairs if w > 0 and s.tokens == 0]
         if empty:
             raise TrainingError(
@@ -83,8 +88,13 @@ class Plan:
             )
         pairs = [(s, float(w)) for s, w in pairs if w > 0]
         total = sum(w for _, w in pairs)
-        if not pairs or not np.isfinite(total):
-            raise TrainingError(f"the mixture's weights {list(weights)} leave nothing to train on")
+        if not pairs:
+            raise MixtureError("every source has weight 0: nothing to train on; give one a weight")
+        held = sum(s.tokens for s, _ in pairs)
+        if window > held:
+            raise TrainingError(
+                f"window {window} is longer than all the data, {held} tokens; take a smaller window or more data"
+            )
         self.sources = [s for s, _ in pairs]
         self.weights = np.array([w / total for _, w in pairs], dtype=np.float64)
         self.seed, self.window, self.batch_windows = seed, window, batch_windows
@@ -134,10 +144,25 @@ class Plan:
         inputs, targets, segments = (torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True))
         others = None
         if strangers:
-            others = torch.from_numpy(
-                np.stack([self._window(int(source[k]), int(nth[k]) + STRANGER)[1] for k in mine])
-            )
+            others = torch.from_numpy(np.stack([self._stranger(int(source[k]), int(nth[k])) for k in mine]))
         return Batch(inputs, targets, segments, torch.tensor(list(mine)), others)
+
+    def _stranger(self, source: int, nth: int) -> npt.NDArray[np.int64]:
+        """Return a window of the same source that shares no document with this one.
+
+        If eight places all do, the source is hardly more than one document, and another source is taken; in
+        a plan of one such source, another place of the document has to do.
+        """
+        stream, size = self.sources[source], self.window
+        own = set(stream.read(self.seed, nth * size, size)[2])
+        for place in range(nth + STRANGER, nth + 9 * STRANGER, STRANGER):
+            if own.isdisjoint(stream.read(self.seed, place * size, size)[2]):
+                return self._tokens(source, place)
+        return self._tokens((source + 1) % len(self.sources), nth + STRANGER)
+
+    def _tokens(self, source: int, nth: int) -> npt.NDArray[np.int64]:
+        tokens: npt.NDArray[np.int64] = self._window(source, nth)[1]
+        return tokens
 
     def _mine(self, first: int, rank: int, world: int) -> range:
         return range(first + rank, first + self.batch_windows, world)
@@ -177,6 +202,8 @@ class Plan:
 
     def check_epochs(self, steps: int, cap: float) -> None:
         """Raise if ``steps`` steps would show a source more than ``cap`` times (two windows of grace)."""
+        if not cap > 0:
+            raise MixtureError(f"max_epochs {cap} must be above 0; set it in the recipe or with --max-epochs")
         given = self.given(steps)
         problems = []
         for source, tokens, weight in zip(self.sources, given, self.weights, strict=True):
@@ -201,12 +228,8 @@ def open_plan(data: str | Path, mixture: Mapping[str, Any], settings: Settings) 
     and the epochs of the mixture agree exactly.
     """
     sources = open_sources(data, mixture, "train")
+    _check_weights(data, mixture)
     entries = {str(entry["name"]): entry.get("achieved") or {} for entry in mixture["sources"]}
-    lacking = [name for name, achieved in entries.items() if achieved.get("epochs") is None]
-    if lacking:
-        raise TokenFileError(
-            f"{data}/mixture.json: no achieved epochs for {', '.join(lacking)}; run mix again"
-        )
     wanted = [float(entries[source.name]["epochs"]) * source.tokens for source in sources]
     # A source without tokens has epochs 0 or infinite; its asked weight decides whether that is an error.
     weights = [
@@ -220,3 +243,19 @@ def open_plan(data: str | Path, mixture: Mapping[str, Any], settings: Settings) 
         tokenizer=str(mixture["tokenizer"].get("sha256", "")),
     )  # fmt: skip
     return plan, max(1, int(sum(wanted)) // settings.batch_tokens)
+
+
+def _check_weights(data: str | Path, mixture: Mapping[str, Any]) -> None:
+    """Raise unless every source's achieved weight and epochs are numbers, and the weights add up to 1."""
+    achieved = {str(entry["name"]): entry.get("achieved") or {} for entry in mixture["sources"]}
+    for name, figures in achieved.items():
+        for key in ("weight", "epochs"):
+            value = figures.get(key)
+            # A source without tokens may have infinite epochs; that is said elsewhere.
+            if not isinstance(value, (int, float)) or not value >= 0 or (key == "weight" and value == np.inf):
+                raise MixtureError(
+                    f"{data}/mixture.json: {name} has {key} {value!r}, not a number of at least 0; run mix again"
+                )
+    total = sum(float(figures["weight"]) for figures in achieved.values())
+    if abs(total - 1) > 1e-3:  # each is rounded to six digits
+        raise MixtureError(f"{data}/mixture.json: its weights add up to {total:.6g}, not 1; run mix again")

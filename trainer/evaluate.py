@@ -6,6 +6,9 @@ every token of the text is scored once, the end-of-text token never; sums are ov
 Long documents thus pay for a short context at each window's start, equally for every model of that
 window.
 
+A masked model (``objective: mlm``) is scored on hidden tokens instead, see masked.py: loss and accuracy, no
+bits per byte.
+
 Writes ``OUT/evaluation/LABEL.json`` (per source and overall) and ``LABEL.parquet`` (per document).
 ``--compare before after`` prints two of them side by side.
 """
@@ -27,23 +30,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from pile_curate.errors import DatasetMissing, PileCurateError, TrainingError
+from pile_curate.errors import DatasetMissing, PileCurateError, TokenFileError, TrainingError
 from pile_curate.files import atomic_write
 from pile_curate.hashing import order_key
 from pile_curate.schema import ID, SPLITS
 from trainer import checkpoint
 from trainer.loss import token_losses
-from trainer.metrics import comparison, figures, table
+from trainer.masked import Masking
+from trainer.metrics import comparison, figures, show
 from trainer.model import GPT
 from trainer.spelling import check_bytes, token_bytes
 from trainer.tokens import SourceTokens, load_mixture, open_sources, tokenizer_of
-from trainer.train import set_threads
+from trainer.train import device_of, set_threads
 
 SCORES = pa.schema(
     [("doc_id", ID), ("source", pa.string()), ("split", pa.string()), ("tokens", pa.int64()),
      ("text_bytes", pa.int64()), ("nll", pa.float64())]
 )  # fmt: skip
 """One scored document; ``nll`` in nats over its tokens, rounded to 1e-4."""
+
+MASKED_SCORES = SCORES.append(pa.field("correct", pa.int64()))
+"""The same of a masked model: ``tokens`` are those hidden, ``correct`` how many of them it guessed right."""
 
 BATCH_TOKENS = 8192
 GROUP_TOKENS = 4_000_000
@@ -101,26 +108,39 @@ def score_windows(
 
 
 def score_source(
-    model: GPT, source: SourceTokens, chosen: Sequence[int], split: str, eos_id: int
-) -> pa.Table:
-    """Return one row of ``SCORES`` for each chosen document, holding ``GROUP_TOKENS`` in memory at a time."""
+    model: GPT, source: SourceTokens, chosen: Sequence[int], split: str, eos_id: int,
+    masking: Masking | None = None,
+) -> pa.Table:  # fmt: skip
+    """Return one row of ``SCORES`` (or ``MASKED_SCORES``) for each chosen document, holding ``GROUP_TOKENS`` in memory at a time."""
     groups = (np.cumsum([int(source.sizes[i]) for i in chosen]) // GROUP_TOKENS).tolist()
-    rows = []
+    rows, schema = [], MASKED_SCORES if masking else SCORES
     for _, members in groupby(zip(groups, chosen, strict=True), key=lambda pair: pair[0]):
         indices = [index for _, index in members]
-        nll = score(model, [source.document(i) for i in indices], eos_id)
-        for index, value in zip(indices, nll.tolist(), strict=True):
-            tokens, size = int(source.sizes[index]) - 1, int(source.text_bytes[index])
-            rows.append((source.doc_id(index), source.name, split, tokens, size, value))
-    columns = list(zip(*rows, strict=True)) or [()] * len(SCORES)
+        documents, ids = [source.document(i) for i in indices], [source.doc_id(i) for i in indices]
+        top, rows_held = max(int(d.max()) for d in documents), model.config.vocab_size
+        if top >= rows_held:
+            raise TokenFileError(
+                f"source {source.name}: token {top} in a vocabulary of {rows_held}; tokenize again"
+            )
+        if masking:
+            counts, *found = masking.score(model, documents, ids)
+        else:
+            counts, found = source.sizes[indices] - 1, [score(model, documents, eos_id)]
+        for index, doc_id, tokens, *values in zip(indices, ids, counts, *found, strict=True):
+            rows.append((doc_id, source.name, split, tokens, int(source.text_bytes[index]), *values))
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
     return pa.Table.from_arrays(
-        [pa.array(column, field.type) for column, field in zip(columns, SCORES, strict=True)], schema=SCORES
+        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
     )
 
 
 def _sums(scored: pa.Table) -> dict[str, Any]:
     tokens, size, nll = (sum(scored.column(name).to_pylist()) for name in ("tokens", "text_bytes", "nll"))
-    return figures(scored.num_rows, tokens, size, float(nll))
+    found = figures(scored.num_rows, tokens, size, float(nll))
+    if "correct" in scored.schema.names:
+        correct = sum(scored.column("correct").to_pylist())
+        found |= {"bits_per_byte": None, "accuracy": correct / tokens if tokens else None}
+    return found
 
 
 def chosen_documents(source: SourceTokens, max_tokens: int | None) -> list[int]:
@@ -135,13 +155,19 @@ def chosen_documents(source: SourceTokens, max_tokens: int | None) -> list[int]:
 
 
 def evaluate(
-    data: Path, model: GPT, *, label: str, split: str, step: int, origin: str, max_tokens: int | None = None
-) -> dict[str, Any]:
-    """Score every source of a split, write LABEL.json and LABEL.parquet, and return what the JSON holds."""
+    data: Path, model: GPT, *, label: str, split: str, step: int, origin: str, max_tokens: int | None = None,
+    mask_rate: float = 0.15,
+) -> dict[str, Any]:  # fmt: skip
+    """Score every source of a split, write LABEL.json and LABEL.parquet, and return what the JSON holds.
+
+    ``mask_rate`` is the share of tokens that is hidden from a masked model.
+    """
     check_label(label)
     mixture = load_mixture(data)
     path, vocab_size, eos_id = tokenizer_of(data, mixture)
-    if vocab_size > model.config.vocab_size:
+    causal = model.config.causal
+    masking = None if causal else Masking(vocab_size, eos_id, mask_rate)
+    if vocab_size + (not causal) > model.config.vocab_size:
         raise TrainingError(
             f"{origin}: has a vocabulary of {model.config.vocab_size}, the data one of {vocab_size};"
             " evaluate with the data it was trained on"
@@ -152,10 +178,11 @@ def evaluate(
         chosen = chosen_documents(source, max_tokens)
         if lengths is not None:
             check_bytes(source, chosen, lengths)
-        tables[source.name] = score_source(model, source, chosen, split, eos_id)
+        tables[source.name] = score_source(model, source, chosen, split, eos_id, masking)
     return store(
         data, label, tables, split,
-        {"step": step, "checkpoint": origin, "window": model.config.window, "max_tokens": max_tokens},
+        {"step": step, "checkpoint": origin, "window": model.config.window, "max_tokens": max_tokens,
+         "objective": "causal" if causal else "mlm", "mask_rate": None if causal else mask_rate},
     )  # fmt: skip
 
 
@@ -186,14 +213,6 @@ def store(
     return result
 
 
-def show(result: Mapping[str, Any]) -> str:
-    """Return one evaluation as a table."""
-    keys = ["documents", "tokens", "bytes", "loss", "perplexity", "bits_per_byte"]
-    rows = [[row["source"], *(row[key] for key in keys)] for row in result["sources"]]
-    rows.append(["overall", *(result["overall"][key] for key in keys)])
-    return table(["source", "documents", "tokens", "bytes", "loss", "perplexity", "bits/byte"], rows)
-
-
 def stored(data: Path, label: str) -> dict[str, Any]:
     """Return an evaluation written earlier."""
     path = data / "evaluation" / f"{label}.json"
@@ -218,14 +237,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help="score this Hugging Face causal model with its own tokenizer instead",
     )
-    parser.add_argument(
-        "--window", type=int, help="with --hf: tokens a window (default: its maximum, to 2048)"
-    )
+    parser.add_argument("--window", type=int, help="with --hf: tokens a window (default: all, to 2048)")
     parser.add_argument("--label", help="name of the stored result (default: before for init, else after)")
     parser.add_argument("--split", choices=SPLITS, default="validation")
-    parser.add_argument(
-        "--max-tokens", type=int, help="score about this many tokens a source, whole documents"
-    )
+    parser.add_argument("--max-tokens", type=int, help="score about so many a source, whole documents")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all this process may use)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument(
@@ -237,6 +252,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(comparison(*(stored(args.data, label) for label in args.compare)))
             return 0
         set_threads(args.threads)
+        device = device_of(args.device)
+        if args.max_tokens is not None and args.max_tokens < 1:
+            raise TrainingError(f"--max-tokens {args.max_tokens} must be at least 1")
         if args.window is not None and args.hf is None:
             raise TrainingError("--window goes with --hf; a checkpoint is scored in windows of its own size")
         if args.hf is not None:
@@ -244,16 +262,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             result = score_folder(
                 args.data, args.hf, label=args.label or args.hf.resolve().name, split=args.split,
-                window=args.window, max_tokens=args.max_tokens, device=args.device,
+                window=args.window, max_tokens=args.max_tokens, device=str(device),
             )  # fmt: skip
             print(f"{result['label']}: {args.hf}, split {args.split}")
             print(show(result))
             return 0
         held = load_checkpoint(args.data, args.checkpoint)
         label = args.label or ("before" if held.step == 0 else "after")
+        rate = (held.facts.get("settings") or {}).get("mask_rate", 0.15)
         result = evaluate(
-            args.data, held.model().to(args.device), label=label, split=args.split, step=held.step,
-            origin=held.path.name, max_tokens=args.max_tokens,
+            args.data, held.model().to(device), label=label, split=args.split, step=held.step,
+            origin=held.path.name, max_tokens=args.max_tokens, mask_rate=rate,
         )  # fmt: skip
         print(f"{label}: step {held.step}, split {args.split}")
         print(show(result))

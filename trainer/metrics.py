@@ -153,26 +153,33 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def show(result: Mapping[str, Any]) -> str:
+    """Return one evaluation as a table."""
+    last = "accuracy" if "accuracy" in result["overall"] else "bits_per_byte"
+    keys = ["documents", "tokens", "bytes", "loss", "perplexity", last]
+    rows = [[row["source"], *(row[key] for key in keys)] for row in result["sources"]]
+    rows.append(["overall", *(result["overall"][key] for key in keys)])
+    return table(["source", *keys[:-1], last.replace("bits_per_byte", "bits/byte")], rows)
+
+
 def comparison(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """Return two evaluations side by side, one line a source and one overall."""
+    key = "accuracy" if "accuracy" in after["overall"] else "bits_per_byte"
+    if ("accuracy" in before["overall"]) != (key == "accuracy"):
+        raise TrainingError(
+            f"of {before['label']} and {after['label']} one is of a masked, the other of a causal model: they answer"
+            " other questions; compare two of one kind"
+        )
     earlier = {row["source"]: row for row in [*before["sources"], {"source": "overall", **before["overall"]}]}
     rows = []
     for row in [*after["sources"], {"source": "overall", **after["overall"]}]:
         old = earlier.get(row["source"], {})
-        was, now = old.get("bits_per_byte"), row["bits_per_byte"]
+        was, now = old.get(key), row[key]
         change = None if was is None or now is None else now - was
         rows.append(
             [row["source"], row["documents"], row["bytes"], old.get("loss"), row["loss"], was, now, change]
         )
     b, a = before["label"], after["label"]
-    head = [
-        "source",
-        "documents",
-        "bytes",
-        f"loss {b}",
-        f"loss {a}",
-        f"bits/byte {b}",
-        f"bits/byte {a}",
-        "change",
-    ]
+    what = key.replace("bits_per_byte", "bits/byte")
+    head = ["source", "documents", "bytes", f"loss {b}", f"loss {a}", f"{what} {b}", f"{what} {a}", "change"]
     return table(head, rows)

@@ -44,6 +44,9 @@ class Prefetch:
             yield step, made
 
     def _fill(self) -> None:
+        if self._device.type == "cuda" and self._device.index is not None:
+            # A thread starts on the first GPU, and pinning memory there would take room on it for every rank.
+            torch.cuda.set_device(self._device)
         for step in self._steps:
             try:
                 item: tuple[int, list[Inputs] | Exception] = (

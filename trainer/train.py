@@ -34,11 +34,28 @@ from trainer.tokens import load_mixture
 
 def set_threads(threads: int | None) -> int:
     """Use as many threads as this process may run on (torch counts the machine's); return it."""
+    if threads is not None and threads < 1:
+        raise TrainingError(f"--threads {threads} must be at least 1")
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(threads or max(1, allowed // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     # Subnormal weights make float32 products many times slower on a CPU and change nothing one can measure.
     torch.set_flush_denormal(True)
     return torch.get_num_threads()
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device that ``--device`` names; raises if there is none such."""
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise TrainingError(f"--device {name}: not a device; use cpu, cuda, or cuda:1 for the second GPU")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise TrainingError(
+            f"--device {name}: this torch sees {torch.cuda.device_count()} GPUs; use --device cpu or another"
+        )
+    return device
 
 
 class Stop:
@@ -61,14 +78,20 @@ class Stop:
         self.signal = number
 
 
-def describe(plan: Plan, steps: int) -> str:
-    """Return the mixture of a run as a table: asked for and realised, in tokens and epochs."""
+def realised(plan: Plan, steps: int) -> list[dict[str, Any]]:
+    """Return the mixture of a run's first ``steps`` steps by source: asked for and realised, tokens, epochs."""
     given = plan.given(steps)
-    rows = [
-        [s.name, len(s), s.tokens, float(w), float(g / given.sum()), int(g), float(g / s.tokens)]
+    return [
+        {"source": s.name, "documents": len(s), "tokens": s.tokens, "weight": float(w),
+         "realised": float(g / max(1, given.sum())), "trained_on": int(g), "epochs": float(g / s.tokens)}
         for s, w, g in zip(plan.sources, plan.weights, given, strict=True)
-    ]
-    return table(["source", "documents", "tokens", "weight", "realised", "trained on", "epochs"], rows)
+    ]  # fmt: skip
+
+
+def describe(plan: Plan, steps: int) -> str:
+    """Return the realised mixture as a table."""
+    rows = realised(plan, steps)
+    return table([key.replace("_", " ") for key in rows[0]], [list(row.values()) for row in rows])
 
 
 class Reporter:
@@ -117,6 +140,7 @@ def train(run: Run) -> int:
     """Train to the end or until a signal; return the exit status."""
     reporter = Reporter(run)
     reporter.write("start", step=run.step, **run.facts, parameters=run.learner.model.parameter_count())
+    reporter.write("mixture", step=run.steps, sources=realised(run.plan, run.steps))
     try:
         with Stop() as stop, Prefetch(run.inputs, run.step, run.steps, run.device) as batches:
             stopped = _steps(run, reporter, batches, stop)
@@ -136,8 +160,10 @@ def train(run: Run) -> int:
     if not reporter.speaks:
         return 128 + stop.signal if stopped and stop.signal else 0
     if stopped:
+        print(describe(run.plan, run.step))
         print(f"stopped by a signal after step {run.step}; saved; go on with --resume", flush=True)
         return 128 + (stop.signal or signal.SIGTERM)
+    print(describe(run.plan, run.steps))
     print(f"trained {run.steps} steps; {run.out / checkpoint.LATEST}", flush=True)
     return 0
 
@@ -162,7 +188,7 @@ def _steps(run: Run, reporter: Reporter, batches: Prefetch, stop: Stop) -> bool:
             break
     if saved != run.step:
         run.save()
-    reporter.write("stop" if stopped else "end", step=run.step)
+    reporter.write("stop" if stopped else "end", step=run.step, sources=realised(run.plan, run.step))
     return stopped
 
 
@@ -199,11 +225,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         threads = set_threads(args["threads"])
         torch.set_float32_matmul_precision("high")  # TF32 where a GPU multiplies float32; evaluation is exact
         section = load_mixture(args["data"]).get("model")
+        device = device_of(args["device"])
         settings = resolve(section, {name: args[name] for name in Settings.model_fields})
         begun = (out / checkpoint.LATEST).exists()
         if begun and not (args["resume"] or args["fresh"]):
             raise TrainingError(f"{out} holds a run already; --resume goes on with it, --fresh replaces it")
-        world = parallel.start(args["device"], settings.tensor_parallel)
+        world = parallel.start(str(device), settings.tensor_parallel)
         run = Run(args["data"], out, settings, world)
         speaks = world.rank == 0
         if begun and args["resume"]:
@@ -229,6 +256,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PileCurateError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
+    except OSError as error:
+        print(f"error: {error}; the last checkpoint that was saved is whole", file=sys.stderr)
+        return 1
     finally:
         parallel.stop()
 

@@ -94,7 +94,7 @@ def builder(folder: Path) -> Callable[..., Path]:
         for source, documents in texts.items():
             entry: dict[str, Any] = {
                 "name": source,
-                "achieved": {"epochs": (epochs or {}).get(source, 1.0), "weight": 1.0},
+                "achieved": {"epochs": (epochs or {}).get(source, 1.0)},
                 "parts": {},
             }
             for split, chosen in (("train", documents), ("validation", (validation or {}).get(source, []))):
@@ -117,6 +117,13 @@ def builder(folder: Path) -> Callable[..., Path]:
                     )
                 entry["parts"][split] = listed
             sources.append(entry)
+        # A source without tokens keeps a weight, as mix would have asked for it.
+        sizes = [
+            entry["achieved"]["epochs"] * max(1, sum(part["tokens"] for part in entry["parts"]["train"]))
+            for entry in sources
+        ]
+        for entry, size in zip(sources, sizes):
+            entry["achieved"]["weight"] = size / sum(sizes)
         mixture = {
             "version": 1,
             "name": "test",

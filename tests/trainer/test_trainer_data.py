@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import xxhash
+import yaml
 
+from pile_curate.components import COMPONENTS
 from pile_curate.errors import DatasetMissing, MixtureError, TokenFileError, TrainingError
+from pile_curate.hashing import order_key
 from trainer.config import Settings, resolve
 from trainer.data import Plan, open_plan
 from trainer.tokens import SourceTokens, load_mixture, open_sources
+from trainer.train import main
 
 Build = Callable[..., Path]
 EOS = 0
@@ -191,3 +198,50 @@ def test_tokens_outside_the_vocabulary_are_an_error(build: Build) -> None:
 def test_missing_mixture_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(DatasetMissing, match="run the mix stage"):
         load_mixture(tmp_path)
+
+
+def test_the_mixture_of_the_pile_is_right_within_two_windows_at_every_prefix() -> None:
+    # All 22 components, weighed as its recipe does: epochs over the bytes that the paper states.
+    stated = yaml.safe_load((resources.files("pile_curate") / "recipes" / "pile.yaml").read_text("utf-8"))
+    sizes = {component.name: component.bytes for component in COMPONENTS}
+    weights = [float(source["epochs"]) * sizes[source["pile_set_name"]] for source in stated["sources"]]
+    plan = fake_plan(weights)
+    assert len(plan.sources) == 22 and plan.weights.max() > 0.15 and plan.weights.min() < 0.002
+    source, _ = plan.schedule(10_000)
+    given = np.cumsum(source[:, None] == np.arange(22), axis=0)
+    assert np.abs(given - np.arange(1, 10_001)[:, None] * plan.weights).max() <= 2
+
+
+def test_an_epochs_order_and_the_digest_are_by_the_hashes_that_are_stated() -> None:
+    ids = np.random.default_rng(0).integers(0, 256, (500, 16), dtype=np.uint8)
+
+    class Part:
+        doc_ids = [row.tobytes() for row in ids]
+        sizes = np.full(500, 3, np.int32)
+        text_bytes = np.full(500, 3, np.int64)
+
+    stream = SourceTokens("wikipedia", [Part()])  # type: ignore[list-item]
+    for seed, epoch in ((0, 0), (5, 1), (-1, 2), (2**64 + 5, 1)):
+        keys = [(order_key(seed, row.tobytes(), f"epoch:wikipedia:{epoch}"), row.tobytes()) for row in ids]
+        order, starts = stream._order(seed, epoch)
+        assert order.tolist() == sorted(range(500), key=keys.__getitem__)
+        assert starts.tolist() == list(range(0, 1501, 3))
+    rows = (xxhash.xxh3_128_intdigest(row.tobytes() + struct.pack("<qq", 3, 3)) for row in ids)
+    assert stream.digest == sum(rows) % (1 << 128)
+
+
+def test_what_was_trained_on_is_printed_and_logged(
+    build: Build, tiny: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = build({"a": [50] * 8, "b": [50] * 8}, epochs={"a": 3.0}, model={**tiny, "steps": 30})
+    assert main(["--data", str(data), "--threads", "1"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("realised  trained on  epochs") == 2
+    events = [json.loads(line) for line in (data / "model" / "log.jsonl").read_text().splitlines()]
+    planned, end = (next(e for e in events if e["event"] == name) for name in ("mixture", "end"))
+    assert planned["sources"] == end["sources"] and planned["step"] == end["step"] == 30
+    a, b = end["sources"]
+    assert a["trained_on"] + b["trained_on"] == 30 * tiny["batch_tokens"]
+    assert a["epochs"] == pytest.approx(3 * b["epochs"], rel=0.03) and a["weight"] == pytest.approx(
+        a["realised"], abs=0.01
+    )

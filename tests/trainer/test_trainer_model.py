@@ -80,7 +80,7 @@ def test_no_position_sees_the_future() -> None:
 def test_cache_gives_the_states_of_the_whole_window() -> None:
     net = stirred()
     tokens = torch.randint(0, VOCAB, (1, 12), generator=torch.Generator().manual_seed(5))
-    caches = [Cache() for _ in net.blocks]
+    caches = [Cache(16) for _ in net.blocks]
     steps = [net(tokens[:, :5], caches=caches)]
     steps += [net(tokens[:, i : i + 1], caches=caches) for i in range(5, 12)]
     assert torch.allclose(torch.cat(steps, dim=1), net(tokens), atol=1e-5)
