@@ -10,6 +10,7 @@ optim       AdamW's parameter groups and the learning-rate schedule
 checkpoint  save atomically, load without executing anything, refuse what does not fit
 metrics     tokens/s, MFU, bits per byte, tables, the JSONL log
 train, evaluate, generate   the three commands: ``python -m trainer.train --help``
+labelled, heads, tuning, scores, finetune   the fourth: classes, tags and completions learned from labelled lines
 """
 
 import os
