@@ -13,6 +13,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from pile_curate.schema import doc_id
+from pile_curate.shards.tokenizer import save_tokenizer
 from pile_curate.shards.tokens import TokenWriter, token_dtype
 
 EOS = 0
@@ -88,7 +89,7 @@ def builder(folder: Path) -> Callable[..., Path]:
         root = folder / name
         root.mkdir()
         tokenizer = byte_tokenizer()
-        tokenizer.save(str(root / "tokenizer.json"))
+        sha256 = save_tokenizer(tokenizer, root / "tokenizer.json")
         vocab = tokenizer.get_vocab_size()
         sources = []
         for source, documents in texts.items():
@@ -129,7 +130,12 @@ def builder(folder: Path) -> Callable[..., Path]:
             "name": "test",
             "max_epochs": 4,
             "sources": sources,
-            "tokenizer": {"path": "tokenizer.json", "sha256": "0" * 64, "vocab_size": vocab, "eos_id": eos},
+            "tokenizer": {
+                "path": "tokenizer.json",
+                "sha256": sha256,
+                "vocab_size": vocab,
+                "eos_id": eos,
+            },
         }
         if model is not None:
             mixture["model"] = model
