@@ -28,11 +28,11 @@ from pile_curate.hashing import order_key, text_digest, uniform
 from pile_curate.shards.tokenizer import read_texts
 from trainer.evaluate import load_checkpoint
 from trainer.finetune import tokenizer_for
-from trainer.labelled import Row
 from trainer.metrics import table
-from trainer.scores import classes, majority
 from trainer.train import set_threads
-from trainer.tuning import Options, Tuning
+from trainer.tune.rows import Row
+from trainer.tune.scores import classes, majority
+from trainer.tune.tuning import Options, Tuning
 
 SIDES = {"train": 0.7, "validation": 0.85, "test": 1.0}
 WORD = re.compile(r"\w+|[^\w\s]")

@@ -4,16 +4,19 @@ config      every setting and model size, checked by name and type
 tokens      one source's documents over all its token parts, as one endless shuffled stream
 data        which window of which source comes when: batch(step, rank, world), a pure function
 attention   rotary positions, the document mask, grouped-query attention, the cache for generation
-model       a Llama-shaped GPT: RMSNorm, SwiGLU, QK-norm
+model       a GPT shaped like Llama's, or like GPT-2
 loss        cross-entropy in chunks, so that the logits of a batch never exist at once
-optim       AdamW's parameter groups and the learning-rate schedule
+objective   next-token or masked prediction; the model with its loss inside
+optim       AdamW, Muon in batches, the learning rate of a step
+parallel    ranks, and the order in which a model is cut, compiled and sharded
+run         one step: forward, backward, clip, update or skip
+prefetch    the thread that reads ahead
 checkpoint  save atomically, load without executing anything, refuse what does not fit
 metrics     tokens/s, MFU, bits per byte, tables, the JSONL log
-masked      score a masked model on tokens hidden from it
-huggingface, hf_weights   config.json and weights as transformers has them: Qwen3, Llama, GPT-2
-spelling    the bytes that each token stands for
-score_hf    evaluation of any Hugging Face causal model
-train, evaluate, generate, export, import_hf   the commands: ``python -m trainer.train --help``
+masked, spelling   scoring a masked model; the bytes that each token stands for
+train, evaluate, generate   the commands: ``python -m trainer.train --help``
+export, import_hf, hf/      to and from Hugging Face, and scoring its models
+finetune, tune/             classes, tags and completions learned from labelled lines
 """
 
 import os

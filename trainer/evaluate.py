@@ -258,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.window is not None and args.hf is None:
             raise TrainingError("--window goes with --hf; a checkpoint is scored in windows of its own size")
         if args.hf is not None:
-            from trainer.score_hf import score_folder  # here, because it takes from this file
+            from trainer.hf.score import score_folder  # here, because it takes from this file
 
             result = score_folder(
                 args.data, args.hf, label=args.label or args.hf.resolve().name, split=args.split,

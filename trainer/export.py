@@ -1,7 +1,7 @@
 """Write a checkpoint as ``transformers`` loads it: ``python -m trainer.export --data OUT --to DIR``.
 
 DIR gets ``model.safetensors`` (float32), ``config.json``, ``generation_config.json`` and the tokenizer;
-``AutoModelForCausalLM.from_pretrained(DIR)`` then gives equal logits (huggingface.py says of which class). A document
+``AutoModelForCausalLM.from_pretrained(DIR)`` then gives equal logits (hf/config.py says of which class). A document
 begins after the end-of-text token, as in training: put ``tokenizer.bos_token_id`` before a prompt.
 
 DIR is written under a temporary name, fsynced and renamed: it is there as a whole or not at all. The weights are in
@@ -25,8 +25,8 @@ from safetensors.torch import save_file
 from pile_curate.errors import PileCurateError, TokenFileError, TrainingError
 from pile_curate.files import fsync_dir
 from trainer.evaluate import load_checkpoint
-from trainer.hf_weights import to_tensors
-from trainer.huggingface import family, to_config
+from trainer.hf.config import family, to_config
+from trainer.hf.weights import to_tensors
 from trainer.model import GPT
 from trainer.spelling import read_tokenizer
 from trainer.tokens import load_mixture, tokenizer_of

@@ -24,11 +24,11 @@ from pile_curate.shards.tokenizer import LoadedTokenizer, load_tokenizer
 from trainer import checkpoint, parallel
 from trainer.evaluate import load_checkpoint
 from trainer.generate import generate
-from trainer.heads import Side, Tuned
-from trainer.labelled import TASKS, causal_pieces, encode, read_rows, split_rows
 from trainer.metrics import table
 from trainer.train import set_threads
-from trainer.tuning import Options, Tuning
+from trainer.tune.heads import Side, Tuned
+from trainer.tune.rows import TASKS, causal_pieces, encode, read_rows, split_rows
+from trainer.tune.tuning import Options, Tuning
 
 NUMBERS = (
     ("epochs", int, "how often every row is seen (3)"),

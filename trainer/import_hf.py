@@ -3,7 +3,7 @@
 DIR holds ``config.json`` and ``model.safetensors``, or several such files and their index, of LlamaForCausalLM,
 Qwen3ForCausalLM or GPT2LMHeadModel. RUN then holds a checkpoint that evaluate, generate, finetune and export take;
 it has no optimizer state, so training cannot resume from it. What this model cannot compute is refused, naming the
-key (huggingface.py). Weights of half precision become float32, without loss; pickles are never read.
+key (hf/config.py). Weights of half precision become float32, without loss; pickles are never read.
 
 A checkpoint belongs to a tokenizer. With ``--data`` the one in DIR must be the corpus's; without it, the checkpoint
 keeps the sha256 of DIR's ``tokenizer.json`` and fits a corpus that was tokenised with that file.
@@ -25,8 +25,8 @@ from torch import Tensor
 
 from pile_curate.errors import PileCurateError, TokenFileError, TrainingError
 from trainer import checkpoint
-from trainer.hf_weights import from_tensors, shapes
-from trainer.huggingface import from_config
+from trainer.hf.config import from_config
+from trainer.hf.weights import from_tensors, shapes
 from trainer.spelling import read_tokenizer
 from trainer.tokens import load_mixture, tokenizer_of
 

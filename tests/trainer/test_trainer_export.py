@@ -20,8 +20,8 @@ from trainer import checkpoint
 from trainer import export as exporting
 from trainer import generate as generation
 from trainer import import_hf as importing
-from trainer.hf_weights import from_tensors, shapes, to_tensors
-from trainer.huggingface import from_config, to_config
+from trainer.hf.config import from_config, to_config
+from trainer.hf.weights import from_tensors, shapes, to_tensors
 from trainer.train import main as train_main
 
 Build = Callable[..., Path]

@@ -18,12 +18,12 @@ from pile_curate.shards.tokenizer import load_tokenizer
 from trainer import checkpoint, finetune
 from trainer import generate as generation
 from trainer.config import resolve
-from trainer.heads import Side, Tuned, group
-from trainer.labelled import Row, encode
 from trainer.parallel import World
 from trainer.run import Run
-from trainer.scores import classes, entities
-from trainer.tuning import Options, Tuning
+from trainer.tune.heads import Side, Tuned, group
+from trainer.tune.rows import Row, encode
+from trainer.tune.scores import classes, entities
+from trainer.tune.tuning import Options, Tuning
 
 Build = Callable[..., Path]
 Rows = list[dict[str, Any]]

@@ -20,8 +20,9 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from pile_curate.errors import DatasetDamaged, ModelError, TokenFileError, TrainingError
 from pile_curate.schema import doc_id
 from tests.trainer.hf_cases import SHAPES, add_shards, save, stirred
-from trainer import checkpoint, evaluate, score_hf
+from trainer import checkpoint, evaluate
 from trainer.export import export
+from trainer.hf import score as score_hf
 from trainer.import_hf import import_model
 from trainer.spelling import read_tokenizer
 

@@ -12,8 +12,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from pile_curate.errors import InputError
 from pile_curate.shards.tokenizer import LoadedTokenizer
-from trainer.labelled import Row, encode, first_tokens, is_bio, read_rows, split_rows
-from trainer.scores import classes, entities, majority, spans
+from trainer.tune.rows import Row, encode, first_tokens, is_bio, read_rows, split_rows
+from trainer.tune.scores import classes, entities, majority, spans
 
 EOS = 0
 

@@ -15,9 +15,9 @@ import torch
 
 from benchmarks.source_classification import labelled_set, main, naive_bayes, paragraphs
 from trainer.config import resolve
-from trainer.labelled import Row
 from trainer.parallel import World
 from trainer.run import Run
+from trainer.tune.rows import Row
 
 WORDS = {"a": ["sun", "sand", "sea", "salt"], "b": ["ice", "snow", "wind", "frost"], "few": ["one"]}
 

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.attention import Linear, document_mask
-from trainer.labelled import Example
 from trainer.loss import cross_entropy_sum, token_losses
 from trainer.model import GPT
+from trainer.tune.rows import Example
 
 GROUP_TOKENS = 8192
 """Positions that are read at once where nothing is learned."""

@@ -1,7 +1,7 @@
 """Say a model's shape as ``config.json`` of ``transformers`` does, and read one: Qwen3, Llama and GPT-2.
 
 With QK-norm the shape is Qwen3's, without it Llama's; LayerNorm, learned positions, GELU and biases are GPT-2's.
-The weights are for hf_weights.py.
+The weights are for hf/weights.py.
 
 A configuration is read strictly: a key that would change the function, or that is unknown and set, is refused by
 name. Dropout is a choice of training and is not imported. Needs no ``transformers``.

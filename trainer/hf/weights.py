@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from trainer.config import ModelConfig
-from trainer.huggingface import family
+from trainer.hf.config import family
 from trainer.model import GPT, STRIPE
 
 

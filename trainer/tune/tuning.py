@@ -22,12 +22,12 @@ from pile_curate.hashing import order_key
 from pile_curate.shards.tokenizer import LoadedTokenizer
 from trainer.checkpoint import Checkpoint
 from trainer.config import resolve
-from trainer.heads import Side, Tuned
-from trainer.labelled import Row, encode, is_bio, label_numbers
 from trainer.metrics import bits_per_byte
 from trainer.optim import Optimizer, learning_rate
 from trainer.parallel import gradient_norm, precision
-from trainer.scores import majority, score
+from trainer.tune.heads import Side, Tuned
+from trainer.tune.rows import Row, encode, is_bio, label_numbers
+from trainer.tune.scores import majority, score
 
 POOL = 16
 """Batches whose examples are sorted by length together, so that a batch holds little padding."""

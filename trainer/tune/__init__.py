@@ -1,0 +1,1 @@
+"""Fine-tuning: labelled rows, heads on the model, the loop, the figures."""
