@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.attention.varlen import varlen_attn
 
 from trainer.config import ModelConfig
+from trainer.passes import RootMeanSquare, Rotation, by_hand
 from trainer.products import linear
 
 
@@ -36,6 +37,9 @@ class RMSNorm(nn.RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (..., C) to (..., C)."""
+        if by_hand(x) and self.eps is not None:
+            out: Tensor = RootMeanSquare.apply(x, self.weight, self.eps)
+            return out
         return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
 
@@ -59,6 +63,9 @@ def rotary_table(positions: int, head_dim: int, base: float) -> tuple[Tensor, Te
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn each pair (i, i + D/2) of x (B, H, T, D) by its position's angle (Su et al., 2021), in float32."""
+    if by_hand(x):
+        out: Tensor = Rotation.apply(x, cos, sin)
+        return out
     left, right = x.chunk(2, dim=-1)
     return (x * cos + torch.cat([-right, left], dim=-1) * sin).to(x.dtype)
 
