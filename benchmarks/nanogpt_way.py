@@ -194,7 +194,10 @@ def main() -> int:
         steps=args.max_iters, compiled=args.compile,
     )  # fmt: skip
     print(f"{loop.model.parameter_count():,} parameters")
-    per_step, started = args.batch_size * args.block_size * args.gradient_accumulation_steps, time.perf_counter()
+    per_step, started = (
+        args.batch_size * args.block_size * args.gradient_accumulation_steps,
+        time.perf_counter(),
+    )
     for step in range(1, args.max_iters + 1):
         loss = loop.step()
         if step % 20 == 0:

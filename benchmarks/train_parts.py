@@ -30,7 +30,11 @@ def write_parts(root: Path, vocab_size: int, tokens: int, *, seed: int = 0) -> P
         writer.add(doc_id("made", str(written)), drawn, 4 * length)
         written += length + 1
     facts = writer.close()
-    part = {"prefix": str(prefix.relative_to(root)), "tokens": facts["tokens"], "documents": facts["documents"]}
+    part = {
+        "prefix": str(prefix.relative_to(root)),
+        "tokens": facts["tokens"],
+        "documents": facts["documents"],
+    }
     source = {"name": "made", "achieved": {"epochs": 1.0, "weight": 1.0}, "parts": {"train": [part]}}
     tokenizer = {"path": "tokenizer.json", "sha256": "0" * 64, "vocab_size": vocab_size, "eos_id": 0}
     mixture = {"version": 1, "name": "made", "max_epochs": 4, "sources": [source], "tokenizer": tokenizer}

@@ -67,6 +67,12 @@ GPU: dict[str, Row] = {
     "350m": Row(50257, "350m", {}, ((0.45, 184e3), (0.50, None), (0.55, None)), heads=16),
 }  # fmt: skip
 
+GPT2_SHAPE: dict[str, Any] = {
+    "norm": "layer", "positions": "learned", "activation": "gelu", "bias": True, "qk_norm": False,
+    "initial": "gpt2", "document_mask": False,
+}  # fmt: skip
+"""What makes a preset GPT-2's at its size."""
+
 SMALL = {"layers": 4, "width": 128}
 CPU: dict[str, Row] = {
     # nanoGPT's README on a CPU: characters, 12 windows of 64.
@@ -252,13 +258,8 @@ def time_row(row: Row, device: torch.device, args: argparse.Namespace) -> list[M
     settings = {"preset": row.preset, **row.settings, "compile": args.compile}
     if device.type != "cuda":
         settings["precision"] = "float32"
-    chosen = resolve({k: v for k, v in settings.items()})
     # The faithful baseline at the row's size, in our trainer.
-    plain = {
-        **settings, "norm": "layer", "positions": "learned", "activation": "gelu", "bias": True, "qk_norm": False,
-        "initial": "gpt2", "document_mask": False, "heads": row.heads, "kv_heads": row.heads,
-        "layers": chosen.layers, "width": chosen.width, "window": chosen.window,
-    }  # fmt: skip
+    plain = {**settings, **GPT2_SHAPE, "heads": row.heads, "kv_heads": row.heads}
     with tempfile.TemporaryDirectory() as folder:
         part = write_parts(Path(folder), row.vocab_size, args.tokens)
         return measure(
