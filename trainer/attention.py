@@ -85,11 +85,11 @@ def document_mask(segments: Tensor, dtype: torch.dtype = torch.float32, *, causa
     return torch.zeros(seen.shape, dtype=dtype, device=segments.device).masked_fill_(~seen, float("-inf"))
 
 
-def document_starts(segments: Tensor) -> Tensor:
+def document_starts(segments: Tensor, room: int = 64) -> Tensor:
     """Return where each document of a batch (B, T) starts in its B·T positions, then B·T: int32 (N + 1,).
 
-    N is rounded up to a power of two with empty documents at the end, so that compiled code meets few
-    shapes. Call it on the CPU: the number of documents decides a shape, which a GPU would have to wait for.
+    N is ``room``, or where that is too little a power of two with a quarter to spare; empty documents at the end
+    fill it. Hand in the last N as ``room`` and compiled code meets a new shape hardly ever. Call it on the CPU: the number of documents decides a shape, which a GPU would have to wait for.
 
     >>> document_starts(torch.tensor([[0, 0, 1], [1, 1, 1]])).tolist()[:5]
     [0, 2, 3, 6, 6]
@@ -97,8 +97,9 @@ def document_starts(segments: Tensor) -> Tensor:
     first = torch.ones_like(segments, dtype=torch.bool)
     first[:, 1:] = segments[:, 1:] != segments[:, :-1]
     starts = first.flatten().nonzero().flatten().int()
-    room = max(64, 1 << len(starts).bit_length()) + 1
-    return F.pad(starts, (0, room - len(starts)), value=segments.numel())
+    if len(starts) > room:
+        room = 1 << (len(starts) * 5 // 4).bit_length()
+    return F.pad(starts, (0, room + 1 - len(starts)), value=segments.numel())
 
 
 class Cache:

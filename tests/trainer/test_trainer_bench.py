@@ -15,8 +15,10 @@ from benchmarks.train_speed import Row, compiled_again, main, measure, mfu
 from trainer import passes, products
 from trainer.attention import RMSNorm, rotary_table, rotate
 from trainer.config import resolve
+from trainer.data import Batch
 from trainer.metrics import flops_per_token
 from trainer.model import GPT
+from trainer.objective import Preparer
 
 
 def test_mfu_is_the_arithmetic_of_the_published_anchor() -> None:
@@ -125,3 +127,18 @@ def test_the_cpu_way_equals_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("trainer.attention.by_hand", lambda x: False)
     for one, two in zip(fast, all_of_it(), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-5)
+
+
+def test_the_number_of_documents_seldom_changes_a_shape() -> None:
+    """Batches with about 124 documents each, some below a power of two and some above: one shape."""
+    settings = resolve({"window": 64, "batch_tokens": 64})
+    prepare = Preparer(settings, 100, 0, packed=True)
+    shapes, counts = set(), set()
+    for seed in range(150):
+        draws = torch.Generator().manual_seed(seed)
+        segments = (torch.rand(64, 64, generator=draws) < 0.015).cumsum(dim=1)
+        made = prepare(Batch(segments, segments, segments, torch.arange(64)))
+        assert made.starts is not None
+        counts.add(int((made.starts < segments.numel()).sum()))
+        shapes.add(made.starts.shape)
+    assert min(counts) < 128 < max(counts) and len(shapes) == 1
