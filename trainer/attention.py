@@ -89,7 +89,8 @@ def document_starts(segments: Tensor, room: int = 64) -> Tensor:
     """Return where each document of a batch (B, T) starts in its B·T positions, then B·T: int32 (N + 1,).
 
     N is ``room``, or where that is too little a power of two with a quarter to spare; empty documents at the end
-    fill it. Hand in the last N as ``room`` and compiled code meets a new shape hardly ever. Call it on the CPU: the number of documents decides a shape, which a GPU would have to wait for.
+    fill it. Hand in the last N as ``room`` and compiled code meets a new shape hardly ever. Call it on the CPU: the
+    number of documents decides a shape, which a GPU would have to wait for.
 
     >>> document_starts(torch.tensor([[0, 0, 1], [1, 1, 1]])).tolist()[:5]
     [0, 2, 3, 6, 6]
