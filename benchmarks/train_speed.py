@@ -6,7 +6,7 @@
 
 Ours is the training path itself: ``Run.train_step`` fed by ``Prefetch`` from token parts, outcomes read as ``train``
 reads them (one step late on a GPU). A step's time is from the end of the step before to its own end, by events on the
-device, so the host never waits for a measurement; figures are the median and quartiles over the steady steps of
+device, so the host never waits for a measurement; on a CPU each side is a process of its own. Figures are the median and quartiles over the steady steps of
 all rounds. Warm-up steps (compilation, first batches) are not counted. Peak memory is each side's own, alone on
 the device; on a CPU there is none. MFU: (6N + 12·L·d·T) · tokens/s / peak, and with 6·L·d·T, the half of attention
 that a causal model needs; none where the device's peak is not known.
@@ -18,45 +18,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
-import time
-import warnings
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
 import torch
-from torch._dynamo.utils import clear_compilation_metrics, get_compilation_metrics
 
-from benchmarks.nanogpt_way import Baseline, Shape
 from benchmarks.train_parts import write_parts
-from pile_curate.shards.tokens import token_dtype
-from trainer.config import resolve
-from trainer.metrics import flops_per_token, peak_flops, table
-from trainer.parallel import World
-from trainer.prefetch import Prefetch
-from trainer.run import Outcome, Run
+from benchmarks.train_sides import Apart, Ours, Row, Theirs, syncs, turn
+from trainer.metrics import peak_flops, table
 from trainer.train import set_threads
 
-
-@dataclass(frozen=True)
-class Row:
-    """A size to time: the vocabulary of the data, settings over the preset's, and what is hoped for.
-
-    ``hopes`` are floor, goal and moonshot as (MFU, tokens/s), either None. ``batch`` is the windows of the
-    baseline's forward pass.
-    """
-
-    vocab_size: int
-    preset: str
-    settings: dict[str, Any] = field(default_factory=dict)
-    hopes: tuple[tuple[float | None, float | None], ...] = ()
-    batch: int = 12
-    heads: int = 12
+BASELINE = "nanoGPT's way"
 
 
 GPU: dict[str, Row] = {
@@ -92,76 +70,6 @@ def mfu(tokens_per_second: float, flops: float, peak: float | None) -> float | N
     return None if peak is None else tokens_per_second * flops / peak
 
 
-class Ours:
-    """The trainer's own loop, one step a call."""
-
-    def __init__(self, data: Path, settings: dict[str, Any], device: torch.device, steps: int) -> None:
-        chosen = resolve({**settings, "steps": steps, "max_epochs": 1e9})
-        self.run = Run(data, data / "unused", chosen, World(device))
-        model = self.run.learner.model
-        self.parameters = model.parameter_count()
-        self.flops = (flops_per_token(model), flops_per_token(model, causal=True))
-        self.tokens, self.lag = chosen.batch_tokens, 1 if device.type == "cuda" else 0
-        self.waiting: deque[Outcome] = deque()
-        self.batches = Prefetch(self.run.inputs, 0, steps, device)
-        self.batches.__enter__()
-        self.iterator = iter(self.batches)
-
-    def step(self) -> None:
-        _, micro = next(self.iterator)
-        self.waiting.append(self.run.train_step(micro))
-        while len(self.waiting) > self.lag:
-            self.run.check(self.waiting.popleft())
-
-    def close(self) -> None:
-        self.batches.__exit__()
-
-
-class Theirs:
-    """The same size the way nanoGPT does it."""
-
-    def __init__(self, part: Path, row: Row, device: torch.device, steps: int, *, compiled: bool) -> None:
-        chosen = resolve({"preset": row.preset, **row.settings})
-        vocab = row.vocab_size if row.vocab_size < 1000 else -(-row.vocab_size // 128) * 128
-        shape = Shape(vocab, chosen.window, chosen.layers, row.heads, chosen.width)
-        accumulate = max(1, round(chosen.batch_tokens / (row.batch * chosen.window)))
-        self.loop = Baseline(
-            part, token_dtype(row.vocab_size), shape, chosen, batch=row.batch, accumulate=accumulate,
-            device=device, steps=steps, compiled=compiled,
-        )  # fmt: skip
-        model = self.loop.model
-        self.parameters = model.parameter_count()
-        self.flops = (model.flops_per_token(), model.flops_per_token(causal=True))
-        self.tokens = row.batch * chosen.window * accumulate
-        self.step: Callable[[], object] = self.loop.step
-
-    def close(self) -> None:
-        pass
-
-
-class Clock:
-    """Note the ends of steps; on a GPU by events, which are read when all steps are done."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.cuda, self.marks = device.type == "cuda", []  # type: ignore[var-annotated]
-
-    def mark(self) -> None:
-        if not self.cuda:
-            self.marks.append(time.perf_counter())
-            return
-        event = torch.cuda.Event(enable_timing=True)
-        event.record()
-        self.marks.append(event)
-
-    def seconds(self) -> list[float]:
-        """Return the time between marks."""
-        pairs = list(zip(self.marks, self.marks[1:]))
-        if not self.cuda:
-            return [end - start for start, end in pairs]
-        torch.cuda.synchronize()
-        return [start.elapsed_time(end) / 1000 for start, end in pairs]
-
-
 @dataclass
 class Measured:
     """What one side did; ``tokens_per_second`` is (first quartile, median, third quartile)."""
@@ -178,34 +86,9 @@ class Measured:
     syncs_per_step: float | None
 
 
-def compiled_again() -> list[str]:
-    """Return what was compiled since the last call, and why."""
-    found = [
-        f"{event.co_name} ({event.compile_id}): {event.recompile_reason or 'first seen after the warm-up'}"
-        for event in get_compilation_metrics()
-    ]
-    clear_compilation_metrics()
-    return found
-
-
-def syncs(step: Callable[[], object], device: torch.device, steps: int = 3) -> float | None:
-    """Return how often the host waits for the device in a step; None on a CPU."""
-    if device.type != "cuda":
-        return None
-    torch.cuda.set_sync_debug_mode("warn")
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            for _ in range(steps):
-                step()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    return sum("synchroniz" in str(w.message) for w in caught) / steps
-
-
 def measure(
     sides: dict[str, Callable[[], Any]], device: torch.device, *, warmup: int, steps: int, rounds: int,
-    peak: float | None,
+    peak: float | None, threads: int = 1,
 ) -> list[Measured]:  # fmt: skip
     """Build and warm up each side, then time ``rounds`` turns of ``steps`` steps each."""
     cuda = device.type == "cuda"
@@ -219,25 +102,21 @@ def measure(
             before = torch.cuda.memory_allocated(device) if cuda else 0
             if cuda:
                 torch.cuda.reset_peak_memory_stats(device)
-            built[name] = make()
-            for _ in range(warmup):
-                built[name].step()
-            waits[name] = syncs(built[name].step, device)
-            memory[name] = torch.cuda.max_memory_allocated(device) - before if cuda else None
-        compiled_again()
+            built[name] = make() if cuda else Apart(make, threads, plain=name == BASELINE)
+            if cuda:
+                for _ in range(warmup):
+                    built[name].step()
+                waits[name] = syncs(built[name].step)
+                memory[name] = torch.cuda.max_memory_allocated(device) - before
+            else:
+                built[name].turn(warmup)
         for _ in range(rounds):
             for name, side in built.items():
                 if cuda:
                     torch.cuda.empty_cache()  # what another side's turn left
-                # One step that is not counted: the other side's turn emptied the caches.
-                side.step()
-                clock = Clock(device)
-                clock.mark()
-                for _ in range(steps):
-                    side.step()
-                    clock.mark()
-                times[name] += clock.seconds()
-                again[name] += compiled_again()
+                seconds, compiled = turn(side, device, steps) if cuda else side.turn(steps)
+                times[name] += seconds
+                again[name] += compiled
     finally:
         for side in built.values():
             side.close()
@@ -248,7 +127,7 @@ def measure(
             Measured(
                 name, side.parameters, side.tokens, len(times[name]), (slow, middle, fast),
                 mfu(middle, side.flops[0], peak), mfu(middle, side.flops[1], peak),
-                memory[name], again[name], waits[name],
+                memory.get(name), again[name], waits.get(name),
             )
         )  # fmt: skip
     return results
@@ -268,9 +147,10 @@ def time_row(row: Row, device: torch.device, args: argparse.Namespace) -> list[M
             {
                 "ours": lambda: Ours(Path(folder), settings, device, total),
                 "ours, gpt2's shape": lambda: Ours(Path(folder), plain, device, total),
-                "nanoGPT's way": lambda: Theirs(part, row, device, total, compiled=args.compile),
+                BASELINE: lambda: Theirs(part, row, device, total, compiled=args.compile),
             },
             device, warmup=args.warmup, steps=args.steps, rounds=args.rounds, peak=peak_flops(device),
+            threads=args.threads,
         )  # fmt: skip
 
 
@@ -321,8 +201,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"no row {', '.join(unknown)}; known are {', '.join([*GPU, *CPU])}")
     args.steps, args.rounds = args.steps or (20 if cuda else 50), args.rounds or (3 if cuda else 5)
     args.compile = cuda if args.compile is None else args.compile
-    threads = set_threads(args.threads)
-    called = torch.cuda.get_device_name(device) if cuda else f"CPU, {threads} threads"
+    if cuda:
+        set_threads(args.threads)
+    args.threads = args.threads or len(os.sched_getaffinity(0))
+    called = torch.cuda.get_device_name(device) if cuda else f"CPU, {args.threads} threads"
     print(f"{called}, torch {torch.__version__}, compile {args.compile}", flush=True)
     report: dict[str, Any] = {
         "device": called, "torch": torch.__version__, "compile": args.compile, "peak_flops": peak_flops(device),
