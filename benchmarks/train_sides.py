@@ -6,6 +6,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,14 +133,35 @@ def syncs(step: Callable[[], object], steps: int = 3) -> float:
     return sum("synchroniz" in str(w.message) for w in caught) / steps
 
 
-def turn(self, steps: int) -> tuple[list[float], list[str]]:
+class Apart:
+    """A side in a process of its own, as it would run: it shares neither allocator nor settings with the others."""
+
+    def __init__(self, make: Callable[[], Any], threads: int, *, plain: bool) -> None:
+        context = torch.multiprocessing.get_context("fork")
+        self.pipe, there = context.Pipe()
+        self.process = context.Process(target=_serve, args=(make, threads, plain, there), daemon=True)
+        self.process.start()
+        there.close()  # so that the process's death ends the pipe
+        self.parameters, self.flops, self.tokens = self._answer()
+
+    def _answer(self) -> Any:
+        try:
+            kind, value = self.pipe.recv()
+        except EOFError:
+            raise RuntimeError("a side's process died") from None
+        if kind == "error":
+            raise RuntimeError(f"a side failed: {value}")
+        return value
+
+    def turn(self, steps: int) -> tuple[list[float], list[str]]:
         """Do some steps; return the seconds of each, and what was compiled."""
         self.pipe.send(steps)
         seconds, compiled = self._answer()
         return seconds, compiled
 
     def close(self) -> None:
-        self.pipe.close()
+        with suppress(OSError):  # it may have died
+            self.pipe.send(0)
         self.process.join(timeout=30)
 
 
@@ -151,9 +173,8 @@ def _serve(make: Callable[[], Any], threads: int, plain: bool, pipe: Any) -> Non
     try:
         side = make()
         pipe.send(("ready", (side.parameters, side.flops, side.tokens)))
-        while True:
-            pipe.send(("turn", turn(side, torch.device("cpu"), pipe.recv())))
-    except (EOFError, BrokenPipeError):
+        while steps := pipe.recv():
+            pipe.send(("turn", turn(side, torch.device("cpu"), steps)))
         side.close()
     except Exception as error:
         pipe.send(("error", f"{type(error).__name__}: {error}"))
@@ -169,25 +190,3 @@ def turn(side: Any, device: torch.device, steps: int) -> tuple[list[float], list
         side.step()
         clock.mark()
     return clock.seconds(), compiled_again()
-
-
-class Apart:
-    """A side in a process of its own, as it would run: it shares neither allocator nor settings with the others."""
-
-    def __init__(self, make: Callable[[], Any], threads: int, *, plain: bool) -> None:
-        context = torch.multiprocessing.get_context("fork")
-        self.pipe, there = context.Pipe()
-        self.process = context.Process(target=_serve, args=(make, threads, plain, there), daemon=True)
-        self.process.start()
-        self.parameters, self.flops, self.tokens = self._answer()
-
-    def _answer(self) -> Any:
-        try:
-            kind, value = self.pipe.recv()
-        except EOFError:
-            raise RuntimeError("a side's process died") from None
-        if kind == "error":
-            raise RuntimeError(f"a side failed: {value}")
-        return value
-
-    

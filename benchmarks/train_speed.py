@@ -5,11 +5,11 @@
     python -m benchmarks.train_speed --cpu                         # two CPU cores, float32, no compilation
 
 Ours is the training path itself: ``Run.train_step`` fed by ``Prefetch`` from token parts, outcomes read as ``train``
-reads them (one step late on a GPU). A step's time is from the end of the step before to its own end, by events on the
-device, so the host never waits for a measurement; on a CPU each side is a process of its own. Figures are the median and quartiles over the steady steps of
-all rounds. Warm-up steps (compilation, first batches) are not counted. Peak memory is each side's own, alone on
-the device; on a CPU there is none. MFU: (6N + 12·L·d·T) · tokens/s / peak, and with 6·L·d·T, the half of attention
-that a causal model needs; none where the device's peak is not known.
+reads them (one step late on a GPU). A step's time is from the end of the step before to its own end, by events on
+the device, so the host never waits for a measurement; on a CPU each side is a process of its own. Figures are the
+median and quartiles over the steady steps of all rounds. Warm-up steps (compilation, first batches) are not
+counted. Peak memory is each side's own on the device; on a CPU there is none. MFU: (6N + 12·L·d·T) · tokens/s / peak,
+and with 6·L·d·T, the half of attention that a causal model needs; none where the device's peak is not known.
 
 Ends with status 1 if anything was compiled again after the warm-up, and says what and why.
 """

@@ -142,3 +142,11 @@ def test_the_number_of_documents_seldom_changes_a_shape() -> None:
         counts.add(int((made.starts < segments.numel()).sum()))
         shapes.add(made.starts.shape)
     assert min(counts) < 128 < max(counts) and len(shapes) == 1
+
+
+def test_a_side_that_fails_ends_the_benchmark_with_its_reason() -> None:
+    def broken() -> Growing:
+        raise ValueError("no such size")
+
+    with pytest.raises(RuntimeError, match="ValueError: no such size"):
+        measure({"x": broken}, torch.device("cpu"), warmup=1, steps=2, rounds=1, peak=None)
