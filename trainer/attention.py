@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from torch.nn.attention.varlen import varlen_attn
 
 from trainer.config import ModelConfig
+from trainer.passes import RootMeanSquare, Rotation, by_hand
+from trainer.products import linear
 
 
 class Linear(nn.Linear):
@@ -27,7 +29,7 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Map x (..., in) to (..., out)."""
         bias = None if self.bias is None else self.bias.to(x.dtype)
-        return F.linear(x, self.weight.to(x.dtype), bias)
+        return linear(x, self.weight.to(x.dtype), bias)
 
 
 class RMSNorm(nn.RMSNorm):
@@ -35,6 +37,9 @@ class RMSNorm(nn.RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (..., C) to (..., C)."""
+        if by_hand(x) and self.eps is not None:
+            out: Tensor = RootMeanSquare.apply(x, self.weight, self.eps)
+            return out
         return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
 
@@ -58,6 +63,9 @@ def rotary_table(positions: int, head_dim: int, base: float) -> tuple[Tensor, Te
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn each pair (i, i + D/2) of x (B, H, T, D) by its position's angle (Su et al., 2021), in float32."""
+    if by_hand(x):
+        out: Tensor = Rotation.apply(x, cos, sin)
+        return out
     left, right = x.chunk(2, dim=-1)
     return (x * cos + torch.cat([-right, left], dim=-1) * sin).to(x.dtype)
 
@@ -77,11 +85,12 @@ def document_mask(segments: Tensor, dtype: torch.dtype = torch.float32, *, causa
     return torch.zeros(seen.shape, dtype=dtype, device=segments.device).masked_fill_(~seen, float("-inf"))
 
 
-def document_starts(segments: Tensor) -> Tensor:
+def document_starts(segments: Tensor, room: int = 64) -> Tensor:
     """Return where each document of a batch (B, T) starts in its B·T positions, then B·T: int32 (N + 1,).
 
-    Empty documents at the end round N up: to B·T / 128 at least, then to a power of two, so that compiled code
-    meets one shape. Call it on the CPU: the number of documents decides a shape, which a GPU would have to wait for.
+    N is ``room`` or B·T / 128, or where that is too little a power of two with a quarter to spare; empty documents at the end
+    fill it. Hand in the last N as ``room`` and compiled code meets a new shape hardly ever. Call it on the CPU: the
+    number of documents decides a shape, which a GPU would have to wait for.
 
     >>> document_starts(torch.tensor([[0, 0, 1], [1, 1, 1]])).tolist()[:5]
     [0, 2, 3, 6, 6]
@@ -89,9 +98,10 @@ def document_starts(segments: Tensor) -> Tensor:
     first = torch.ones_like(segments, dtype=torch.bool)
     first[:, 1:] = segments[:, 1:] != segments[:, :-1]
     starts = first.flatten().nonzero().flatten().int()
-    least = max(len(starts), segments.numel() // 128, 63)
-    room = (1 << least.bit_length()) + 1
-    return F.pad(starts, (0, room - len(starts)), value=segments.numel())
+    room = max(room, segments.numel() // 128)
+    if len(starts) > room:
+        room = 1 << (len(starts) * 5 // 4).bit_length()
+    return F.pad(starts, (0, room + 1 - len(starts)), value=segments.numel())
 
 
 class Cache:

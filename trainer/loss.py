@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainer.products import chosen, times_transposed
+
 CHUNK = 512
 GPU_CHUNK = 4096
 """Rows a time: few enough for a CPU's cache, enough for a GPU's tensor cores."""
@@ -29,17 +31,16 @@ def _in_place(logits: Tensor, wanted: Tensor, z_loss: float, smoothing: float) -
     """Return (Σ loss, its gradient) of logits (chunk, V), with one exponential a logit, over the logits."""
     grad = logits.float()
     size = grad.shape[1]
-    top = grad.amax(dim=1, keepdim=True)
-    grad.sub_(top)
+    top = grad.amax(dim=1)
     picked = grad.gather(1, wanted[:, None])[:, 0]
     if smoothing:
         picked = (1 - smoothing) * picked + smoothing * grad.mean(dim=1)
-    sums = grad.exp_().sum(dim=1)
-    log_sums = sums.log()
-    total = (log_sums - picked).sum()
-    grad.div_(sums[:, None])
+    torch.softmax(grad, dim=1, out=grad)
+    # The largest probability is 1 / Σ exp(logit - top): Σ without another pass of exponentials.
+    log_sums = -grad.amax(dim=1).log()
+    total = (log_sums - (picked - top)).sum()
     if z_loss:
-        normaliser = log_sums + top[:, 0]  # ln Z
+        normaliser = log_sums + top  # ln Z
         total = total + z_loss * normaliser.square().sum()
         grad.mul_(1 + 2 * z_loss * normaliser[:, None])
     if smoothing:
@@ -75,18 +76,27 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     ) -> Tensor:  # fmt: skip
         cast = weight.to(hidden.dtype)
         grad_hidden = torch.empty_like(hidden)
+        onednn = chosen(hidden, cast)
         # Summed over chunks in float32; without this, bf16 would round at every chunk.
-        grad_weight = torch.zeros(weight.shape, dtype=torch.float32, device=weight.device)
+        shape = weight.shape[::-1] if onednn else weight.shape
+        grad_weight = torch.zeros(shape, dtype=torch.float32, device=weight.device)
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         for start in range(0, len(hidden), chunk):
             part = hidden[start : start + chunk]
-            loss, grad = step(part @ cast.T, targets[start : start + chunk], z_loss, smoothing)
+            logits = times_transposed(part, cast) if onednn else part @ cast.T
+            loss, grad = step(logits, targets[start : start + chunk], z_loss, smoothing)
             total += loss
+            if onednn:
+                grad_hidden[start : start + chunk] = times_transposed(grad, cast.t())
+                # The narrow factor first, which oneDNN copies: hence a sum that lies the other way round.
+                grad_weight.add_(times_transposed(part.t(), grad.t()))
+                continue
             torch.mm(grad, cast, out=grad_hidden[start : start + chunk])
             if grad.dtype == torch.float32:
                 grad_weight.addmm_(grad.T, part)
             else:
                 grad_weight.add_(grad.T @ part)
+        grad_weight = grad_weight.t().contiguous() if onednn else grad_weight
         ctx.save_for_backward(grad_hidden, grad_weight.to(weight.dtype))
         return total
 

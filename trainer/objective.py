@@ -68,6 +68,7 @@ class Preparer:
     def __init__(self, settings: Settings, vocab_size: int, eos_id: int, *, packed: bool) -> None:
         self.settings, self.vocab_size, self.eos_id, self.packed = settings, vocab_size, eos_id, packed
         self.mask_id = vocab_size  # the row after the tokenizer's own
+        self.room = 64
 
     def __call__(self, batch: Batch) -> Inputs:
         """Return the inputs of a batch, or of some of its rows, on the CPU."""
@@ -78,7 +79,9 @@ class Preparer:
         if not self.settings.document_mask:
             return made
         if self.packed:
-            return replace(made, starts=document_starts(batch.segments))
+            starts = document_starts(batch.segments, self.room)
+            self.room = len(starts) - 1  # it only grows: fewer shapes, and what is padded changes no value
+            return replace(made, starts=starts)
         return replace(made, segments=batch.segments)
 
     def _masked(self, batch: Batch) -> Inputs:
