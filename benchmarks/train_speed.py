@@ -203,6 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args.compile = cuda if args.compile is None else args.compile
     if cuda:
         set_threads(args.threads)
+        torch.set_float32_matmul_precision("high")  # as ``train`` does
     args.threads = args.threads or len(os.sched_getaffinity(0))
     called = torch.cuda.get_device_name(device) if cuda else f"CPU, {args.threads} threads"
     print(f"{called}, torch {torch.__version__}, compile {args.compile}", flush=True)

@@ -36,7 +36,7 @@ _GPT2: dict[str, Any] = {
 PRESETS: dict[str, dict[str, Any]] = {
     # head_dim is 64 up to 10m, because 128 would leave few heads; above it is 128, which GPUs like best.
     #               layers width heads kv window   batch  rate
-    "tiny": _preset(4, 128, 2, 2, 256, 1024, 3e-3),
+    "tiny": _preset(4, 128, 2, 2, 256, 1024, 2e-3),
     "10m": _preset(8, 320, 5, 5, 512, 16_384, 2e-3),
     "50m": _preset(10, 512, 4, 4, 1024, 131_072, 1e-3, **_LARGE),
     "124m": _preset(12, 768, 6, 6, 1024, 524_288, 6e-4, **_LARGE),
@@ -114,7 +114,7 @@ class Settings(BaseModel):
     max_epochs: float | None = Field(default=None, gt=0)
     # Optimisation.
     optimizer: Literal["adamw", "muon"] = "adamw"
-    learning_rate: float = Field(default=3e-3, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
     minimum_rate: float = Field(default=0.1, ge=0, le=1)
     schedule: Literal["cosine", "linear", "wsd"] = "cosine"
     warmup_steps: int | None = Field(default=None, ge=0)

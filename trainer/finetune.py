@@ -35,7 +35,7 @@ NUMBERS = (
     ("batch", int, "rows or pieces of a step (16)"),
     ("learning-rate", float, "of the model (a tenth of the checkpoint's own)"),
     ("head-rate", float, "of the head (10 times the model's; 0.01 with --probe)"),
-    ("warmup", int, "steps until the rate is reached, from where it falls to 0 (a tenth, at most 100)"),
+    ("warmup", int, "steps until the rate is reached, from where it falls to 0 (a quarter, at most 100)"),
     ("weight-decay", float, "of matrices (0.01)"),
     ("max-length", int, "tokens that are read at once (the model's window)"),
     ("seed", int, "of the order, of dropout and of --validation-share (0)"),
