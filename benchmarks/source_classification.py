@@ -13,7 +13,6 @@ have read a test document, but never its label.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 import time
@@ -29,6 +28,7 @@ from pile_curate.shards.tokenizer import read_texts
 from trainer.evaluate import load_checkpoint
 from trainer.finetune import tokenizer_for
 from trainer.metrics import table
+from trainer.tokens import load_mixture
 from trainer.train import set_threads
 from trainer.tune.rows import Row
 from trainer.tune.scores import classes, majority
@@ -53,7 +53,7 @@ def paragraphs(text: str, least: int = 200, most: int = 1000) -> Iterator[str]:
 
 def labelled_set(data: Path, cap: int, per_document: int, least: int, seed: int) -> dict[str, list[Row]]:
     """Return rows of each side; ``cap`` holds for a source's sides in proportion to their share."""
-    listed = json.loads((data / "mixture.json").read_text("utf-8"))["sources"]
+    listed = load_mixture(data)["sources"]
     files = sorted(
         {
             (s["name"], part["path"])

@@ -25,8 +25,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.train_speed import GPT2_SHAPE
-from trainer.config import resolve
+from trainer.config import GPT2_SHAPE, resolve
 from trainer.evaluate import chosen_documents, score
 from trainer.metrics import bits_per_byte, table
 from trainer.model import GPT

@@ -137,7 +137,8 @@ class Apart:
     """A side in a process of its own, as it would run: it shares neither allocator nor settings with the others."""
 
     def __init__(self, make: Callable[[], Any], threads: int, *, plain: bool) -> None:
-        context = torch.multiprocessing.get_context("fork")
+        # A new interpreter, whose threads and memory nobody has set before.
+        context = torch.multiprocessing.get_context("spawn")
         self.pipe, there = context.Pipe()
         self.process = context.Process(target=_serve, args=(make, threads, plain, there), daemon=True)
         self.process.start()

@@ -23,6 +23,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -31,6 +32,7 @@ import torch
 
 from benchmarks.train_parts import write_parts
 from benchmarks.train_sides import Apart, Ours, Row, Theirs, syncs, turn
+from trainer.config import GPT2_SHAPE
 from trainer.metrics import peak_flops, table
 from trainer.train import set_threads
 
@@ -44,12 +46,6 @@ GPU: dict[str, Row] = {
     ),
     "350m": Row(50257, "350m", {"micro_tokens": 32_768}, ((0.45, 184e3), (0.50, None), (0.55, None)), heads=16),
 }  # fmt: skip
-
-GPT2_SHAPE: dict[str, Any] = {
-    "norm": "layer", "positions": "learned", "activation": "gelu", "bias": True, "qk_norm": False,
-    "initial": "gpt2", "document_mask": False,
-}  # fmt: skip
-"""What makes a preset GPT-2's at its size."""
 
 SMALL = {"layers": 4, "width": 128}
 CPU: dict[str, Row] = {
@@ -145,9 +141,9 @@ def time_row(row: Row, device: torch.device, args: argparse.Namespace) -> list[M
         part = write_parts(Path(folder), row.vocab_size, args.tokens)
         return measure(
             {
-                "ours": lambda: Ours(Path(folder), settings, device, total),
-                "ours, gpt2's shape": lambda: Ours(Path(folder), plain, device, total),
-                BASELINE: lambda: Theirs(part, row, device, total, compiled=args.compile),
+                "ours": partial(Ours, Path(folder), settings, device, total),
+                "ours, gpt2's shape": partial(Ours, Path(folder), plain, device, total),
+                BASELINE: partial(Theirs, part, row, device, total, compiled=args.compile),
             },
             device, warmup=args.warmup, steps=args.steps, rounds=args.rounds, peak=peak_flops(device),
             threads=args.threads,

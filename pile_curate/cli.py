@@ -165,7 +165,7 @@ def _demo(args: argparse.Namespace) -> int:
         _train(out)
     run(context=context, only="report")
     _show(out)
-    print("\nWhat it writes after a minute of training:", flush=True)
+    print("\nWhat the trained model writes:", flush=True)
     _call_trainer("trainer.generate", out, ["--prompt", "The", "--tokens", "80", "--seed", "1"])
     return 0
 

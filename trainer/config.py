@@ -28,10 +28,11 @@ def _preset(
 
 
 _LARGE: dict[str, Any] = {"vocab_multiple": 128}
-_GPT2: dict[str, Any] = {
+GPT2_SHAPE: dict[str, Any] = {
     "norm": "layer", "positions": "learned", "activation": "gelu", "bias": True, "qk_norm": False,
     "initial": "gpt2", "document_mask": False,
 }  # fmt: skip
+"""What makes a size GPT-2's."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     # head_dim is 64 up to 10m, because 128 would leave few heads; above it is 128, which GPUs like best.
@@ -42,7 +43,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "124m": _preset(12, 768, 6, 6, 1024, 524_288, 6e-4, **_LARGE),
     "350m": _preset(24, 1024, 8, 8, 1024, 524_288, 3e-4, **_LARGE),
     "1b": _preset(18, 2048, 16, 8, 2048, 1_048_576, 2e-4, tied=False, **_LARGE),
-    "gpt2": _preset(12, 768, 12, 12, 1024, 524_288, 6e-4, **_LARGE, **_GPT2),
+    "gpt2": _preset(12, 768, 12, 12, 1024, 524_288, 6e-4, **_LARGE, **GPT2_SHAPE),
 }
 """Sizes of the body; the embedding adds vocabulary × width (twice if not tied).
 

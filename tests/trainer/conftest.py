@@ -62,6 +62,16 @@ Documents = Sequence[str | int]
 
 
 @pytest.fixture(scope="session")
+def hugging() -> Any:
+    """Return the package transformers, which takes seconds to import, without its progress bars."""
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
+@pytest.fixture(scope="session")
 def build_in() -> Callable[[Path], Callable[..., Path]]:
     """Return ``builder``, for fixtures of a wider scope than one test."""
     return builder

@@ -12,11 +12,10 @@ from pile_curate.schema import doc_id
 from pile_curate.shards.card import build_card
 from pile_curate.shards.text import TextShards
 from trainer import checkpoint
-from trainer.config import ModelConfig
+from trainer.config import GPT2_SHAPE, ModelConfig
 from trainer.model import GPT
 
-GPT2 = {"norm": "layer", "positions": "learned", "activation": "gelu", "bias": True, "qk_norm": False,
-        "initial": "gpt2"}  # fmt: skip
+GPT2 = {name: value for name, value in GPT2_SHAPE.items() if name in ModelConfig.model_fields}
 SHAPES: dict[str, dict[str, Any]] = {
     "qwen3": {"rope_base": 5e4},
     "qwen3-untied-wide-heads": {"tied": False, "head_dim": 24, "kv_heads": 2, "norm_eps": 1e-3},

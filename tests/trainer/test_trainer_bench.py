@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ class Growing:
 @pytest.mark.parametrize("grows", [False, True])
 def test_what_is_compiled_again_is_reported_with_the_reason(grows: bool) -> None:
     cpu = torch.device("cpu")
-    (found,) = measure({"x": lambda: Growing(grows)}, cpu, warmup=1, steps=2, rounds=1, peak=None)
+    (found,) = measure({"x": partial(Growing, grows)}, cpu, warmup=1, steps=2, rounds=1, peak=None)
     if grows:
         assert len(found.recompilations) == 3 and "size mismatch" in found.recompilations[0]
     else:
@@ -144,9 +145,10 @@ def test_the_number_of_documents_seldom_changes_a_shape() -> None:
     assert min(counts) < 128 < max(counts) and len(shapes) == 1
 
 
-def test_a_side_that_fails_ends_the_benchmark_with_its_reason() -> None:
-    def broken() -> Growing:
-        raise ValueError("no such size")
+def broken() -> Growing:
+    raise ValueError("no such size")
 
+
+def test_a_side_that_fails_ends_the_benchmark_with_its_reason() -> None:
     with pytest.raises(RuntimeError, match="ValueError: no such size"):
         measure({"x": broken}, torch.device("cpu"), warmup=1, steps=2, rounds=1, peak=None)

@@ -29,15 +29,6 @@ TOKENS = torch.randint(0, 257, (2, 16), generator=torch.Generator().manual_seed(
 TEXT = "Grüße 👩‍🚀 日本語 \ufffd  two  spaces <|endoftext|>\n"
 
 
-@pytest.fixture(scope="module")
-def hugging() -> Any:
-    import transformers
-
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    return transformers
-
-
 @pytest.fixture
 def data(build: Build) -> Path:
     return build({"a": [40]})

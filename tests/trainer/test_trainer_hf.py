@@ -37,15 +37,6 @@ TEXTS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def hugging() -> Any:
-    import transformers
-
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    return transformers
-
-
 @pytest.fixture
 def data(build: Build) -> Path:
     made = build({"emoji": [40], "words": [40]}, validation=TEXTS)
