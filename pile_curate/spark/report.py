@@ -37,7 +37,7 @@ def evaluations(out: str) -> list[dict[str, Any]]:
     for path in sorted(Path(out, "evaluation").glob("*.json")):
         with open(path, encoding="utf-8") as stream:
             found.append(json.load(stream))
-    return sorted(found, key=lambda e: (rank.get(e["label"], 1), e["step"], e["label"]))
+    return sorted(found, key=lambda e: (rank.get(e["label"], 1), e.get("step", 0), e["label"]))
 
 
 def collect(out: str, name: str = "", seed: int | None = None) -> ReportData:
@@ -161,4 +161,4 @@ def _state(context: Context, previous: Manifest | None) -> Any:
 
 
 _READS: Sequence[str] = tuple(name for name in WRITER if name not in ("report", "rejects"))
-STAGE = Stage("report", "report", 2, tuple(_READS), _work, _state, _publish)
+STAGE = Stage("report", "report", 2, tuple(_READS), _work, _state, _publish, cheap=True)

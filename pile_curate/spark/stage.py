@@ -78,6 +78,7 @@ class Stage:
 
     ``work`` gets the context and the attempt, writes files below the attempt's directory, and commits
     by returning ``Result``; ``state`` adds what else the fingerprint must cover (models, raw files).
+    ``cheap`` datasets follow what they are made from without being asked for.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Stage:
     state: Callable[[Context, Manifest | None], Any] = lambda context, previous: None
     publish: Callable[[Context, Manifest], None] = lambda context, committed: None
     exclude: tuple[str, ...] = schema.RUN_COLUMNS
+    cheap: bool = False
 
 
 @dataclass
@@ -167,7 +169,8 @@ def run_stage(stage: Stage, context: Context) -> StageRun:
     """Bring one stage's dataset up to date and return how it went.
 
     Raises ``DatasetChanged`` if a finished dataset was made from something else and ``update`` was not
-    asked for: overwriting hours of work must be somebody's decision.
+    asked for: overwriting hours of work must be somebody's decision. The report is seconds, and must take in
+    evaluations made after it.
     """
     started = time.monotonic()
     inputs = {name: context.manifest(name).digest for name in stage.reads}
@@ -181,7 +184,7 @@ def run_stage(stage: Stage, context: Context) -> StageRun:
             return StageRun(
                 stage.name, "up to date", time.monotonic() - started, previous.rows, previous.digest
             )
-        if not context.update:
+        if not (context.update or stage.cheap):
             raise DatasetChanged(
                 f"{context.path(stage.dataset)} was made from other inputs or settings than the recipe now "
                 f"gives to stage {stage.name!r}. Add --update to replace it and what follows from it, or "

@@ -162,6 +162,24 @@ def test_a_changed_weight_runs_only_mix_and_report(finished, spark, tmp_path):
     assert [name for name, outcome in seen.items() if outcome == "done"] == ["mix", "report"]
 
 
+def test_an_evaluation_made_later_goes_into_the_report(finished, spark, tmp_path):
+    recipe, out = copied(finished, tmp_path)
+    figures = {"documents": 1, "tokens": 9, "bytes": 30, "loss": 2.0, "perplexity": 7.4}
+    for label, more in (("before", {"step": 0}), ("after", {"step": 5}), ("public", {"model": "hf"})):
+        row = {**figures, "bits_per_byte": 1.25 if label == "public" else None}
+        found = {
+            "label": label,
+            "split": "validation",
+            "sources": [{"source": "lines", **row}],
+            "overall": row,
+        }
+        (out / "evaluation").mkdir(exist_ok=True)
+        (out / "evaluation" / f"{label}.json").write_text(json.dumps({**found, **more}))
+    seen = outcomes(run(str(recipe), str(out), spark=spark, quiet=True))  # nothing has to be asked for
+    assert [name for name, outcome in seen.items() if outcome == "done"] == ["report"]
+    assert "public" in (out / "report" / "index.html").read_text("utf-8")
+
+
 def test_a_touched_file_is_hashed_again_and_a_changed_one_noticed(finished, spark, tmp_path):
     recipe, out = copied(finished, tmp_path)
     raw = recipe.parent / "one" / "a.jsonl"
