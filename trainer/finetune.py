@@ -21,11 +21,11 @@ import numpy as np
 from pile_curate.errors import PileCurateError, TrainingError
 from pile_curate.files import atomic_write
 from pile_curate.shards.tokenizer import LoadedTokenizer, load_tokenizer
-from trainer import checkpoint, parallel
+from trainer import checkpoint
 from trainer.evaluate import load_checkpoint
 from trainer.generate import generate
 from trainer.metrics import table
-from trainer.train import set_threads
+from trainer.train import device_of, set_threads
 from trainer.tune.heads import Side, Tuned
 from trainer.tune.rows import TASKS, causal_pieces, encode, read_rows, split_rows
 from trainer.tune.tuning import Options, Tuning
@@ -197,7 +197,7 @@ def run(args: argparse.Namespace) -> None:
             raise TrainingError(f"{args.out} holds a training run; choose another --out")
         if not args.fresh:
             raise TrainingError(f"{args.out} holds a tuned model already; --fresh replaces it")
-    device = parallel.start(args.device).device
+    device = device_of(args.device)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -235,8 +235,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.command != "predict":
             run(args)
             return 0
-        parallel.start(args.device)
-        made = predictions(args.model, args.input, tokens=args.tokens, device=args.device)
+        device = str(device_of(args.device))
+        made = predictions(args.model, args.input, tokens=args.tokens, device=device)
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in made)
         if args.output:
             write(args.output, "".join(lines).encode())

@@ -124,12 +124,20 @@ def cross_entropy_sum(
 
 
 @torch.no_grad()
-def token_losses(hidden: Tensor, weight: Tensor, targets: Tensor, *, chunk: int = CHUNK) -> Tensor:
-    """Return −ln p(target) in nats of every position, (N,), without gradients: what evaluation sums."""
+def token_losses(
+    hidden: Tensor, weight: Tensor, targets: Tensor, *, chunk: int = CHUNK, hits: Tensor | None = None
+) -> Tensor:
+    """Return −ln p(target) in nats of every position, (N,), without gradients: what evaluation sums.
+
+    ``hits`` (N,), if given, becomes 1 where the target is the likeliest token and 0 elsewhere.
+    """
     losses = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
     weight = weight.to(hidden.dtype)
     for start in range(0, len(hidden), chunk):
-        logits = (hidden[start : start + chunk] @ weight.T).float()  # (chunk, V)
-        wanted = logits.gather(1, targets[start : start + chunk, None])[:, 0]
-        losses[start : start + chunk] = torch.logsumexp(logits, dim=1) - wanted
+        here = slice(start, start + chunk)
+        logits = (hidden[here] @ weight.T).float()  # (chunk, V)
+        wanted = logits.gather(1, targets[here, None])[:, 0]
+        losses[here] = torch.logsumexp(logits, dim=1) - wanted
+        if hits is not None:
+            hits[here] = logits.argmax(dim=1) == targets[here]
     return losses

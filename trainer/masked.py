@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from pile_curate.hashing import order_key
-from trainer.loss import CHUNK
+from trainer.loss import token_losses
 from trainer.model import GPT
 
 BATCH_TOKENS = 8192
@@ -76,23 +76,9 @@ class Masking:
                 wanted = torch.from_numpy(block.reshape(-1)[at]).to(device)
                 block.reshape(-1)[at] = self.mask_id
                 hidden = model(torch.from_numpy(block).to(device)).flatten(0, 1)
-                losses, hits = _guesses(hidden[torch.from_numpy(at).to(device)], model.vocabulary, wanted)
+                asked, hits = hidden[torch.from_numpy(at).to(device)], torch.empty_like(wanted)
+                losses = token_losses(asked, model.vocabulary, wanted, hits=hits)
                 np.add.at(counts, owners, 1)
                 np.add.at(nll, owners, losses.double().cpu().numpy())
                 np.add.at(correct, owners, hits.cpu().numpy())
         return counts, np.round(nll, 4), correct
-
-
-def _guesses(
-    hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (−ln p(target) in nats, 1 where the target is the likeliest) of states (N, C): (N,) each."""
-    losses, hits = torch.empty(len(hidden), device=hidden.device), torch.empty_like(targets)
-    weight = weight.to(hidden.dtype)
-    for start in range(0, len(hidden), CHUNK):
-        here = slice(start, start + CHUNK)
-        logits = (hidden[here] @ weight.T).float()  # (chunk, V)
-        picked = logits.gather(1, targets[here, None])[:, 0]
-        losses[here] = torch.logsumexp(logits, dim=1) - picked
-        hits[here] = (logits.argmax(dim=1) == targets[here]).long()
-    return losses, hits

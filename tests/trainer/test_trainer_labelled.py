@@ -8,26 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from pile_curate.errors import InputError
 from pile_curate.shards.tokenizer import LoadedTokenizer
+from tests.trainer.conftest import EOS, byte_tokenizer
 from trainer.tune.rows import Row, encode, first_tokens, is_bio, read_rows, split_rows
 from trainer.tune.scores import classes, entities, majority, spans
-
-EOS = 0
 
 
 @pytest.fixture
 def known() -> LoadedTokenizer:
     """Return a tokenizer whose tokens are bytes."""
-    vocab = {"<|endoftext|>": EOS}
-    for character in sorted(pre_tokenizers.ByteLevel.alphabet()):
-        vocab[character] = len(vocab)
-    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return LoadedTokenizer(tokenizer, "", len(vocab), EOS)
+    tokenizer = byte_tokenizer()
+    return LoadedTokenizer(tokenizer, "", tokenizer.get_vocab_size(), EOS)
 
 
 def test_figures_equal_those_computed_by_hand() -> None:
